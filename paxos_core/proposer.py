@@ -1,0 +1,267 @@
+"""The proposer: phase 1 for all open slots at once, then phase 2 slot by slot.
+
+Safety rests on one choice here, P2c of Paxos Made Simple (2.2): a proposer that
+has heard from a quorum proposes, for each slot, "the value of the highest-numbered
+proposal among the responses", and only where there is none a value of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from paxos_core.acceptor import Acceptor
+from paxos_core.batch import (
+    BATCH_COMMANDS_MAX,
+    BATCH_HEADER_BYTES,
+    COMMAND_HEADER_BYTES,
+    NOOP,
+    encode_batch,
+)
+from paxos_core.checksum import checksum
+from paxos_core.config import ReplicaConfig
+from paxos_core.learner import Learner
+from paxos_core.messages import NO_MORE, Accept, Accepted, Prepare, Promise, Vote
+from paxos_core.ready import Outbox
+from paxos_core.types import NO_BALLOT, Ballot, NodeId, Slot
+
+OPEN_SLOTS_MAX = 1 << 20
+"""A candidate told of more open slots than this gives up rather than fill memory."""
+
+
+class Phase(Enum):
+    """What the proposer is doing."""
+
+    IDLE = "idle"
+    PREPARE = "prepare"
+    LEAD = "lead"
+
+
+@dataclass(slots=True)
+class Proposal:
+    """A value on its way to being chosen; `mask` holds the acceptors that confirmed it."""
+
+    accept: Accept
+    mask: int
+    sent_tick: int
+
+
+class Proposer:
+    """One proposer's state in its current ballot."""
+
+    __slots__ = (
+        "_acceptor",
+        "_config",
+        "_from_slot",
+        "_learner",
+        "_outbox",
+        "_pages",
+        "_prepare_tick",
+        "_promised_mask",
+        "_votes",
+        "ballot",
+        "in_flight",
+        "next_slot",
+        "pending",
+        "pending_bytes",
+        "phase",
+        "promised_watermark",
+    )
+
+    def __init__(
+        self, config: ReplicaConfig, outbox: Outbox, acceptor: Acceptor, learner: Learner
+    ) -> None:
+        self._config = config
+        self._outbox = outbox
+        self._acceptor = acceptor
+        self._learner = learner
+        self.phase = Phase.IDLE
+        self.ballot: Ballot = NO_BALLOT
+        self._from_slot: Slot = 0
+        self._pages: dict[NodeId, Slot] = {}
+        self._promised_mask = 0
+        self._prepare_tick = 0
+        self._votes: dict[Slot, Vote] = {}
+        self.promised_watermark: Slot = 0
+        self.next_slot: Slot = 0
+        self.in_flight: dict[Slot, Proposal] = {}
+        self.pending: deque[bytes] = deque()
+        self.pending_bytes = 0
+
+    # Phase 1
+
+    def prepare(self, ballot: Ballot, now: int) -> None:
+        """Phase 1a. "A proposer chooses a new proposal number n and sends a request to each
+        member of some set of acceptors" (2.2), once for every slot that is open.
+
+        Gated: the ballot is on record before anybody hears it, so that a
+        restarted proposer never uses it for another value.
+        """
+        assert ballot > self.ballot
+        assert ballot > self._acceptor.promised
+        self.phase = Phase.PREPARE
+        self.ballot = ballot
+        self._from_slot = self._learner.watermark
+        self._pages = dict.fromkeys(self._config.quorums.members, self._from_slot)
+        self._promised_mask = 0
+        self._votes = {}
+        self.promised_watermark = 0
+        self.in_flight = {}
+        self._prepare_tick = now
+        prepare = Prepare(ballot, self._from_slot)
+        self._acceptor.receive_prepare(self._config.node, prepare)
+        for node in self._config.peers:
+            self._outbox.send_gated(node, prepare)
+
+    def receive_promise(self, sender: NodeId, promise: Promise) -> None:
+        """A page of phase 1b; asks for the next page, or counts the promise.
+
+        Of the votes for a slot the one with the highest ballot is kept (P2c).
+        """
+        if self.phase is not Phase.PREPARE or promise.ballot != self.ballot:
+            return
+        if promise.from_slot != self._pages.get(sender, NO_MORE):
+            return
+        if promise.next_slot <= promise.from_slot:
+            return
+        self.promised_watermark = max(self.promised_watermark, promise.watermark)
+        self._learner.hear_watermark(promise.watermark)
+        self._merge(promise.votes)
+        self._pages[sender] = promise.next_slot
+        if promise.next_slot != NO_MORE:
+            self._outbox.send_gated(sender, Prepare(self.ballot, promise.next_slot))
+            return
+        self._promised_mask |= self._config.quorums.bits[sender]
+
+    def _merge(self, votes: list[Vote]) -> None:
+        for vote in votes:
+            known = self._votes.get(vote.slot)
+            if known is None or vote.ballot > known.ballot:
+                self._votes[vote.slot] = vote
+
+    def can_lead(self) -> bool:
+        """Whether a phase 1 quorum has promised, and every slot it called chosen is learnt.
+
+        The second half is what lets an acceptor forget votes below its watermark:
+        nobody proposes there.
+        """
+        return (
+            self.phase is Phase.PREPARE
+            and self._config.quorums.is_phase1(self._promised_mask)
+            and self._learner.watermark >= self.promised_watermark
+        )
+
+    def lead(self, now: int) -> bool:
+        """Begin phase 2: propose again whatever a quorum's votes leave open.
+
+        A slot between them that nobody voted for gets a no-op (section 3: "it
+        fills the gap immediately by proposing, as commands 135 and 136, a special
+        'no-op' command"). False, and idle, if the votes claim an absurd number of slots.
+        """
+        assert self.can_lead()
+        first = self._learner.watermark
+        end = max(self._votes, default=first - 1) + 1
+        if end - first > OPEN_SLOTS_MAX:
+            self.stop()
+            return False
+        self.phase = Phase.LEAD
+        self.next_slot = first
+        votes, self._votes = self._votes, {}
+        while self.next_slot < end:
+            vote = votes.get(self.next_slot)
+            self._propose(vote.value if vote else NOOP, vote.checksum if vote else None, now)
+        return True
+
+    # Phase 2
+
+    def enqueue(self, command: bytes) -> None:
+        """A command to be proposed with the next batch."""
+        self.pending.append(command)
+        self.pending_bytes += len(command)
+
+    def fill_window(self, now: int) -> None:
+        """Propose what is pending, batch by batch, as far as the window allows."""
+        if self.phase is not Phase.LEAD:
+            return
+        window = self._config.limits.window_slots
+        while self.pending and len(self.in_flight) < window:
+            self._propose(encode_batch(self._next_batch()), None, now)
+
+    def _next_batch(self) -> list[bytes]:
+        pending = self.pending
+        batch: list[bytes] = []
+        room = self._config.value_bytes_max - BATCH_HEADER_BYTES
+        while pending and len(batch) < BATCH_COMMANDS_MAX:
+            room -= COMMAND_HEADER_BYTES + len(pending[0])
+            if room < 0:
+                break
+            command = pending.popleft()
+            self.pending_bytes -= len(command)
+            batch.append(command)
+        assert batch, "a command larger than a value was queued"
+        return batch
+
+    def _propose(self, value: bytes, crc: int | None, now: int) -> None:
+        """Phase 2a for the next slot: to all acceptors, our own included."""
+        slot = self.next_slot
+        self.next_slot = slot + 1
+        if crc is None:
+            crc = checksum(value)
+        accept = Accept(self.ballot, slot, self._learner.watermark, crc, value)
+        self.in_flight[slot] = Proposal(accept, 0, now)
+        messages = self._outbox.messages
+        for node in self._config.peers:
+            messages.append((node, accept))
+        if self._acceptor.vote(accept):
+            self._acceptor.confirm(self._config.node, self.ballot, slot)
+
+    def receive_accepted(self, sender: NodeId, accepted: Accepted) -> None:
+        """Phase 2b: a slot's value is chosen once a phase 2 quorum has accepted it."""
+        if self.phase is not Phase.LEAD or accepted.ballot != self.ballot:
+            return
+        quorums = self._config.quorums
+        bit = quorums.bits[sender]
+        last = min(accepted.last_slot, self.next_slot - 1)
+        for slot in range(max(accepted.first_slot, self._learner.watermark), last + 1):
+            proposal = self.in_flight.get(slot)
+            if proposal is None:
+                continue
+            proposal.mask |= bit
+            if quorums.is_phase2(proposal.mask):
+                del self.in_flight[slot]
+                good = self._learner.learn(slot, proposal.accept.checksum, proposal.accept.value)
+                assert good, f"the value of slot {slot} was damaged in memory"
+
+    # Time
+
+    def resend(self, now: int) -> None:
+        """Send again what has waited `resend_ticks` for an answer."""
+        wait = self._config.timing.resend_ticks
+        if self.phase is Phase.PREPARE and now - self._prepare_tick >= wait:
+            self._prepare_tick = now
+            for node in self._config.peers:
+                if self._pages[node] != NO_MORE:
+                    self._outbox.send_gated(node, Prepare(self.ballot, self._pages[node]))
+        for proposal in self.in_flight.values():
+            if now - proposal.sent_tick >= wait:
+                self._resend_proposal(proposal, now)
+
+    def _resend_proposal(self, proposal: Proposal, now: int) -> None:
+        proposal.sent_tick = now
+        accept = proposal.accept
+        accept = Accept(
+            accept.ballot, accept.slot, self._learner.watermark, accept.checksum, accept.value
+        )
+        for node in self._config.peers:
+            if not proposal.mask & self._config.quorums.bits[node]:
+                self._outbox.send(node, accept)
+
+    def stop(self) -> None:
+        """Give up the ballot, and forget what waited for it: its clients will ask again."""
+        self.phase = Phase.IDLE
+        self._votes = {}
+        self._pages = {}
+        self.in_flight = {}
+        self.pending.clear()
+        self.pending_bytes = 0

@@ -1,0 +1,152 @@
+"""What a transport must promise. Everything above it relies on this page alone.
+
+A transport carries *frames*: opaque byte strings of at most `frame_bytes_max`
+bytes, each from one endpoint to one other. It may lose, duplicate and reorder
+frames. It must not corrupt a frame, join or split frames, or attribute a frame
+to an endpoint that did not send it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Options = TypeVar("Options", bound=DataclassInstance)
+
+NodeId = int
+"""An endpoint: 1..65535 a replica, above that a client's endpoint (up to 2**63 - 1)."""
+
+Frame = tuple[NodeId, bytes]
+"""(the other endpoint, the bytes): the receiver of what is sent, the sender of what came."""
+
+FIRST_CLIENT_ID = 1 << 16
+LAST_CLIENT_ID = (1 << 63) - 1
+
+
+@dataclass(slots=True)
+class TransportStats:
+    """Counted since the transport was opened; all are frames unless the name says bytes."""
+
+    frames_sent: int = 0
+    frames_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    """cause -> frames (or streams) dropped, e.g. `queue_full`, `unknown_peer`, `oversized`,
+    `malformed`, `disconnected`."""
+
+
+class TransportError(Exception):
+    """A transport could not be opened. The message names the cause and the cure, in one line."""
+
+
+class UnknownTransport(TransportError):
+    """No transport goes by that name. The message lists those that do."""
+
+
+class Transport(ABC):
+    """An open endpoint. Made by an `open_transport` context manager, usable until it exits."""
+
+    frame_bytes_max: int
+    """The largest frame that `send` takes; larger ones are dropped and counted."""
+
+    stats: TransportStats
+
+    @abstractmethod
+    def send(self, batch: Sequence[Frame]) -> None:
+        """Hand over frames, each to its receiver. Never blocks and never raises for loss.
+
+        What cannot be taken now (unknown receiver, full queue, too large, closed
+        connection) is dropped and counted in `stats.dropped`. So is an empty frame
+        (cause `empty`): not every layer can carry one. A clogged receiver never
+        delays frames to another.
+        """
+
+    @abstractmethod
+    async def receive(self) -> list[Frame]:
+        """Wait for a frame, then return all that are ready (at least one).
+
+        A checkpoint, always. One task at a time may call it; a second raises
+        `trio.BusyResourceError`. Cancelled, it has consumed nothing: no frame is
+        lost. Raises `trio.ClosedResourceError` once the transport is closed.
+        """
+
+
+class OpenTransport(Protocol):
+    """The signature of an opener; what the registry maps a name to."""
+
+    def __call__(
+        self, local: NodeId, peers: Mapping[NodeId, str], **options: object
+    ) -> AbstractAsyncContextManager[Transport]:
+        """Open endpoint `local`; inside the context it is usable at once.
+
+        `peers` maps every replica to its address, `local`'s own included if it
+        is a replica: a replica listens there. A client's endpoint (a `local` of
+        at least `FIRST_CLIENT_ID`) is not in `peers`; replicas learn the way
+        back to it from its frames, and a client reaches only replicas.
+        A replica that is not up yet is no error: frames to it are lost.
+
+        Raises `TransportError` when it cannot be opened: a bad address, an
+        address in use, a missing right, an unknown option.
+        """
+        ...
+
+
+def read_options(kind: type[Options], transport: str, options: Mapping[str, object]) -> Options:
+    """Build the dataclass `kind`, whose fields are numbers with defaults, from an opener's options.
+
+    An `int` is accepted where a `float` is declared; a number must be positive.
+    Raises `TransportError` for an unknown name, another type or a value of zero or less.
+    """
+    known = {option.name: option for option in fields(kind)}
+    for name, value in options.items():
+        if name not in known:
+            raise TransportError(
+                f"{transport} has no option {name!r}; its options are: {', '.join(sorted(known))}"
+            )
+        wanted = type(known[name].default)
+        accepted = (int, float) if wanted is float else (wanted,)
+        if type(value) not in accepted:
+            raise TransportError(
+                f"{transport}: option {name} takes {wanted.__name__}, not {value!r}"
+            )
+        if isinstance(value, int | float) and not value > 0:
+            raise TransportError(f"{transport}: option {name} must be above zero, not {value!r}")
+    return kind(**options)
+
+
+def split_host_port(address: str) -> tuple[str, int]:
+    """Split `host:port`, `1.2.3.4:port` or `[::1]:port`. Else `TransportError`."""
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    valid_port = port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536
+    valid_host = bool(host) and not any(c.isspace() or c in "[]/" for c in host)
+    if not (colon and valid_port and valid_host and bracketed == (":" in host)):
+        raise TransportError(
+            f"bad address {address!r}: write host:port, or [IPv6]:port, with a port in 1..65535"
+        )
+    return host, int(port)
+
+
+__all__ = [
+    "FIRST_CLIENT_ID",
+    "LAST_CLIENT_ID",
+    "Frame",
+    "NodeId",
+    "OpenTransport",
+    "Transport",
+    "TransportError",
+    "TransportStats",
+    "UnknownTransport",
+    "read_options",
+    "split_host_port",
+]
