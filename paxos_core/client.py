@@ -54,6 +54,9 @@ class ResultTooLarge(ClientError):
 
 Outcome = bytes | ClientError
 
+SILENT_RETRIES = 5
+"""For how many retry times a node that did not answer is passed over."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
@@ -139,6 +142,7 @@ class Client:
         self._groups: dict[tuple[int, int], _Group] = {}
         self._opening_tick: int | None = None
         self._rotated_tick = -1
+        self._silent: dict[NodeId, int] = {}
         self._redirects = 0
         self._ready = ClientReady()
 
@@ -290,6 +294,7 @@ class Client:
         results = unpack_results(reply.results, reply.count)
         if results is None:
             return
+        self._silent.pop(sender, None)
         group = self._groups.get((reply.session, reply.first))
         if group is not None and len(results) == group.request.count:
             self._finish(group, [_outcome(result) for result in results])
@@ -313,6 +318,7 @@ class Client:
         if refused.session == 0:
             self._receive_open_refused(sender, refused)
             return
+        self._silent.pop(sender, None)
         group = self._groups.get((refused.session, refused.first))
         if group is None or sender not in group.attempts:
             return
@@ -354,13 +360,26 @@ class Client:
         self._send_group(group)
 
     def _turn_to(self, leader: NodeId) -> None:
-        """Ask `leader` from now on; whoever is next in turn if that is unknown."""
+        """Ask `leader` from now on; whoever is next in turn if that is unknown.
+
+        A node that let a request go unanswered is passed over for a while, also
+        when another still takes it for the leader.
+        """
         nodes = self.config.nodes
-        if leader in nodes and leader != self.target:
+        if leader in nodes and leader != self.target and not self._is_silent(leader):
             self.target = leader
-        elif self._rotated_tick != self._now:
-            self._rotated_tick = self._now
-            self.target = nodes[(nodes.index(self.target) + 1) % len(nodes)]
+            return
+        if self._rotated_tick == self._now:
+            return
+        self._rotated_tick = self._now
+        at = nodes.index(self.target)
+        others = [nodes[(at + step) % len(nodes)] for step in range(1, len(nodes))]
+        awake = [node for node in others if not self._is_silent(node)]
+        self.target = (awake or others or [self.target])[0]
+
+    def _is_silent(self, node: NodeId) -> bool:
+        since = self._silent.get(node)
+        return since is not None and self._now - since < SILENT_RETRIES * self.config.retry_ticks
 
     def _lose_session(self, group: _Group) -> None:
         """The cluster dropped the session: ask for a new one; go on where that is safe."""
@@ -398,12 +417,14 @@ class Client:
         now = self._now
         opening = self._opening_tick
         if opening is not None and self._queue and now - opening >= self.config.retry_ticks:
+            self._silent[self.target] = now
             self._turn_to(NO_NODE)
             self._open()
         if opening is not None and not self._queue:
             self._opening_tick = None
         late = [g for g in self._groups.values() if now - g.sent_tick >= g.wait_ticks]
         if any(group.asked == self.target for group in late):
+            self._silent[self.target] = now
             self._turn_to(NO_NODE)
         for group in late:
             if group.asked != NO_NODE:

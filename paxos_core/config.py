@@ -49,6 +49,8 @@ class Limits:
     snapshot_bytes_max: int = 256 << 20
     page_bytes_max: int = 256 << 10
     """One answer to a `Learn` or a `SnapshotRequest`, over all its frames."""
+    command_bytes_max: int = 32 << 10
+    """A client's command; less if the frame holds less."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -8,7 +8,7 @@ drive this very object.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final, Protocol
@@ -84,6 +84,7 @@ class Service:
         "_sessions",
         "applied",
         "applied_commands",
+        "describe",
         "machine",
         "replica",
     )
@@ -93,7 +94,6 @@ class Service:
         replica: Replica,
         machine: StateMachine,
         session_limits: SessionLimits | None = None,
-        command_bytes_max: int | None = None,
     ) -> None:
         self.replica = replica
         self.machine = machine
@@ -102,8 +102,10 @@ class Service:
         self.applied_commands = 0
         """Since this object was made."""
         most = command_room(replica.config.frame_bytes_max)
-        self._command_bytes_max = min(most, command_bytes_max or most)
+        self._command_bytes_max = min(most, replica.config.limits.command_bytes_max)
         self._reply_bytes_max = most
+        self.describe: Callable[[], dict[str, Any]] = self.status
+        """What a `StatusRequest` is answered with; a driver may have more to tell."""
         self._sessions = SessionTable(session_limits or SessionLimits())
         self._digest = bytes(_DIGEST_BYTES)
         self._leading = False
@@ -127,7 +129,7 @@ class Service:
             case m.OpenSession() if sender > NODE_MAX:
                 self._receive_open_session(sender, message)
             case m.StatusRequest():
-                status = msgpack.packb(self.status())
+                status = msgpack.packb(self.describe())
                 self._replies.append((sender, m.StatusReply(message.nonce, status)))
             case _:
                 self.replica.receive(sender, message)

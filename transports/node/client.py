@@ -1,0 +1,347 @@
+"""A client: finds the leader, retries over failovers, and says how each command ended.
+
+It drives `paxos_core.Client` over any transport. One task receives, one counts
+ticks; commands submitted by many tasks at once share frames.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgpack
+import trio
+
+from paxos_core import Client as ClientCore
+from paxos_core import ClientConfig, Codec, DecodeError
+from paxos_core.batch import decode_batch
+from paxos_core.checksum import checksum
+from paxos_core.client import (
+    ClientError,
+    ClusterUnreachable,
+    CommandTooLarge,
+    Completion,
+    Outcome,
+    OutcomeUnknown,
+    Overloaded,
+    ResultTooLarge,
+)
+from paxos_core.messages import Chosen, Learn, Message, StatusReply, StatusRequest
+from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Transport
+from transports.node.config import ClusterConfig, check_frame
+from transports.node.tasks import background
+from transports.registry import resolve
+
+ASK_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class _Call:
+    """Commands that one task waits for together; `missing` have no outcome yet."""
+
+    ticket: int
+    missing: int
+    outcomes: list[Outcome | None]
+    done: trio.Event = field(default_factory=trio.Event)
+
+
+class Client:
+    """An open client. Made by `open_client`; any number of tasks may use it at once."""
+
+    def __init__(self, config: ClusterConfig, core: ClientCore, transport: Transport) -> None:
+        self.config = config
+        self._core = core
+        self._transport = transport
+        self._codec = Codec(config.cluster_id, core.config.endpoint)
+        self._calls: dict[int, _Call] = {}
+        self._listeners: dict[int, Callable[[Completion], None]] = {}
+        self._flush_due = trio.Event()
+        self._status: dict[int, dict[str, Any]] = {}
+        self._chosen: dict[int, dict[int, Chosen]] = {}
+        self._answered = trio.Event()
+
+    @property
+    def command_bytes_max(self) -> int:
+        """The largest command that fits a frame of this transport."""
+        return min(self._core.command_bytes_max, self.config.limits.command_bytes_max)
+
+    async def submit(self, command: bytes) -> bytes:
+        """Have `command` applied exactly once, and return its result.
+
+        Raises `CommandTooLarge`, `Overloaded`, `ClusterUnreachable` (it was not
+        applied), `OutcomeUnknown` (it may have been), `ResultTooLarge` (it was).
+        Cancelled, it may have been applied as well.
+        """
+        alone = self._core.outstanding == 0
+        ticket = self._submit_core([command])
+        call = self._calls[ticket] = _Call(ticket, 1, [None])
+        if alone:
+            self._flush()
+        else:
+            # Others are about to submit too: one frame for all who do so in this pass.
+            self._flush_due.set()
+        try:
+            await call.done.wait()
+        finally:
+            self._calls.pop(ticket, None)
+        (outcome,) = call.outcomes
+        assert outcome is not None
+        if isinstance(outcome, ClientError):
+            raise outcome
+        return outcome
+
+    async def submit_many(
+        self, commands: Iterable[bytes], *, outstanding: int = 1024
+    ) -> list[Outcome]:
+        """Have all `commands` applied, with up to `outstanding` on their way at a time.
+
+        Returns a result or a `ClientError` for each, in order. Commands that are on
+        their way together may be applied in any order.
+        """
+        collected: dict[int, Outcome] = {}
+        begun: list[int] = []
+
+        def note(ticket: int, outcomes: list[Outcome]) -> None:
+            for number, outcome in enumerate(outcomes, ticket):
+                collected[number] = outcome
+
+        await self.stream(
+            commands,
+            outstanding=outstanding,
+            on_submit=lambda ticket, count: begun.extend(range(ticket, ticket + count)),
+            on_outcomes=note,
+        )
+        return [collected[number] for number in begun]
+
+    async def stream(
+        self,
+        commands: Iterable[bytes],
+        *,
+        outstanding: int,
+        on_submit: Callable[[int, int], None],
+        on_outcomes: Callable[[int, list[Outcome]], None],
+    ) -> None:
+        """A closed loop without a task per command: what benchmarks and bulk loads use.
+
+        Keeps `outstanding` commands on their way. ``on_submit(ticket, count)`` is
+        called as numbered commands leave, ``on_outcomes(ticket, outcomes)`` as they
+        end; a ticket is the first command's number in this client.
+        """
+        source = iter(commands)
+        on_their_way = 0
+        idle = trio.Event()
+
+        def ended(completion: Completion) -> None:
+            nonlocal on_their_way
+            on_their_way -= len(completion.outcomes)
+            on_outcomes(completion.ticket, completion.outcomes)
+            # The next ones leave within the drain that brought these answers.
+            fill()
+            if on_their_way == 0:
+                idle.set()
+
+        def fill() -> None:
+            nonlocal on_their_way
+            batch = list(islice(source, outstanding - on_their_way))
+            if not batch:
+                return
+            ticket = self._submit_core(batch)
+            self._listeners.update(dict.fromkeys(range(ticket, ticket + len(batch)), ended))
+            on_submit(ticket, len(batch))
+            on_their_way += len(batch)
+
+        fill()
+        self._flush()
+        if on_their_way:
+            await idle.wait()
+
+    def _submit_core(self, commands: list[bytes]) -> int:
+        limit = self.config.limits.command_bytes_max
+        if max(map(len, commands)) > limit:
+            raise CommandTooLarge(
+                f"a command of {max(map(len, commands))} bytes: "
+                f"at most {self.command_bytes_max} are taken"
+            )
+        return self._core.submit(commands)
+
+    # Questions to one node
+
+    async def status(self, node: int, timeout: float = 1.0) -> dict[str, Any] | None:
+        """What `Node.status` says there; `None` if no answer comes within `timeout` seconds."""
+        self._status.pop(node, None)
+        with trio.move_on_after(timeout):
+            while node not in self._status:
+                self._send([(node, StatusRequest(secrets.randbits(63)))])
+                await self._wait_answer()
+        return self._status.pop(node, None)
+
+    async def log(
+        self, node: int, first_slot: int = 0, timeout: float = 1.0
+    ) -> AsyncIterator[tuple[int, list[bytes]]]:
+        """The log of `node` from `first_slot`, as (slot, commands), up to what it knows chosen.
+
+        Ends early if the node does not answer for `timeout` seconds. Begins later
+        than asked if the node has trimmed its log. Commands are as the log has
+        them: `paxos_core.session.decode_group` reads one.
+        """
+        chosen = self._chosen[node] = {}
+        slot = first_slot
+        try:
+            while True:
+                with trio.move_on_after(timeout) as scope:
+                    while slot not in chosen:
+                        self._send([(node, Learn(slot))])
+                        await self._wait_answer()
+                if scope.cancelled_caught:
+                    return
+                entry = chosen.pop(slot)
+                if checksum(entry.value) == entry.checksum:
+                    yield slot, decode_batch(entry.value) or []
+                slot += 1
+                if slot >= entry.watermark:
+                    return
+        finally:
+            self._chosen.pop(node, None)
+
+    async def _wait_answer(self) -> None:
+        with trio.move_on_after(ASK_SECONDS):
+            await self._answered.wait()
+
+    # The loop
+
+    async def _receive_loop(self) -> None:
+        decode, receive = self._codec.decode, self._core.receive
+        while True:
+            for sender, frame in await self._transport.receive():
+                try:
+                    claimed, message = decode(frame)
+                except DecodeError:
+                    continue
+                if claimed != sender:
+                    continue
+                match message:
+                    case StatusReply():
+                        self._note_status(sender, message)
+                    case Chosen():
+                        self._note_chosen(sender, message)
+                    case _:
+                        receive(sender, message)
+            self._flush()
+
+    async def _tick_loop(self) -> None:
+        tick_seconds = self.config.tick_ms / 1000
+        while True:
+            await trio.sleep(tick_seconds)
+            self._core.tick()
+            self._flush()
+
+    async def _flush_loop(self) -> None:
+        while True:
+            await self._flush_due.wait()
+            self._flush_due = trio.Event()
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what the core has, and hand out what ended; that may submit more."""
+        while True:
+            ready = self._core.take()
+            if ready.messages:
+                self._send(ready.messages)
+            if not ready.completions:
+                return
+            for completion in ready.completions:
+                self._complete(completion)
+
+    def _send(self, messages: list[tuple[int, Message]]) -> None:
+        encode = self._codec.encode
+        self._transport.send([(to, encode(message)) for to, message in messages])
+
+    def _complete(self, completion: Completion) -> None:
+        call = self._calls.get(completion.ticket)
+        if call is not None and len(completion.outcomes) == 1:
+            call.outcomes = list(completion.outcomes)
+            call.done.set()
+            return
+        self._complete_parts(completion)
+
+    def _complete_parts(self, completion: Completion) -> None:
+        """One completion may answer several calls, and the commands of several streams."""
+        ticket, outcomes = completion.ticket, completion.outcomes
+        start = 0
+        while start < len(outcomes):
+            listener = self._listeners.pop(ticket + start, None)
+            end = start + 1
+            if listener is None:
+                call = self._calls.get(ticket + start)
+                if call is not None:
+                    call.outcomes = [outcomes[start]]
+                    call.done.set()
+            else:
+                while end < len(outcomes) and self._listeners.get(ticket + end) is listener:
+                    del self._listeners[ticket + end]
+                    end += 1
+                listener(Completion(ticket + start, outcomes[start:end]))
+            start = end
+
+    def _note_status(self, sender: int, reply: StatusReply) -> None:
+        try:
+            status = msgpack.unpackb(reply.status)
+        except ValueError:
+            return
+        if isinstance(status, dict):
+            self._status[sender] = status
+            self._notify()
+
+    def _note_chosen(self, sender: int, chosen: Chosen) -> None:
+        wanted = self._chosen.get(sender)
+        if wanted is not None:
+            wanted[chosen.slot] = chosen
+            if chosen.slot + 1 == chosen.page_end:
+                self._notify()
+
+    def _notify(self) -> None:
+        self._answered.set()
+        self._answered = trio.Event()
+
+
+@asynccontextmanager
+async def open_client(config: ClusterConfig, *, timeout: float = 10.0) -> AsyncIterator[Client]:
+    """A client of the cluster, while the context lasts.
+
+    A command without an answer for `timeout` seconds ends in an error. Raises
+    `TransportError` or `ConfigError` if it cannot be opened; that no node is
+    running is no error here, only for the commands.
+    """
+    endpoint = FIRST_CLIENT_ID + secrets.randbelow(LAST_CLIENT_ID - FIRST_CLIENT_ID)
+    opener = resolve(config.transport)
+    async with opener(endpoint, config.nodes, **config.transport_options) as transport:
+        check_frame(config, transport.frame_bytes_max)
+        core = ClientCore(
+            ClientConfig(
+                endpoint,
+                tuple(config.nodes),
+                frame_bytes_max=transport.frame_bytes_max,
+                retry_ticks=max(1, 200 // config.tick_ms),
+                deadline_ticks=max(1, round(timeout * 1000 / config.tick_ms)),
+            )
+        )
+        client = Client(config, core, transport)
+        async with background(client._receive_loop, client._tick_loop, client._flush_loop):
+            yield client
+
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "ClusterUnreachable",
+    "CommandTooLarge",
+    "Outcome",
+    "OutcomeUnknown",
+    "Overloaded",
+    "ResultTooLarge",
+    "open_client",
+]

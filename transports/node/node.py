@@ -1,0 +1,325 @@
+"""A node: one core, one transport, one store, and the loop that joins them.
+
+The loop drains everything that is readable, feeds it all to the core, takes
+once, sends once, writes once with one sync, and opens the gate. A batch is
+whatever one drain yielded: no timer decides it, so a single command is fast and
+a thousand together are cheap, with the same settings.
+
+The write blocks the loop on purpose. Meanwhile the sockets collect the next
+batch, which is group commit without a setting; and a node whose disk stalls
+falls silent, so that the others elect a leader whose disk does not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+import trio
+
+from paxos_core import (
+    CaughtUp,
+    Codec,
+    DecodeError,
+    LeaderChanged,
+    Poisoned,
+    QuorumSystem,
+    RecordError,
+    Replica,
+    ReplicaConfig,
+    Service,
+    StateMachine,
+    decode_record,
+    encode_record,
+    replay,
+)
+from paxos_core.messages import Message
+from paxos_core.ready import Event
+from transports.api import Transport, TransportError
+from transports.node.config import ClusterConfig, check_frame
+from transports.node.log_open import open_store
+from transports.node.logs import NodeLogger
+from transports.node.memory_store import MemoryStore
+from transports.node.store import Store, StoreDamaged, StoreIdentity
+from transports.node.tasks import background
+from transports.registry import resolve
+
+LATE_TICKS_MAX = 3
+EVENTS_MAX = 256
+
+
+class NodeFailed(Exception):
+    """The node had to stop. The message says why, in one line; what was acknowledged is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderGained:
+    """`leader` leads, with `ballot`."""
+
+    leader: int
+    ballot: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderLost:
+    """Nobody is known to lead."""
+
+
+NodeEvent = LeaderGained | LeaderLost | CaughtUp
+
+
+class Node:
+    """A running replica. Made by `open_node`; runs until its context ends."""
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        service: Service,
+        transport: Transport,
+        store: Store,
+        log: NodeLogger,
+    ) -> None:
+        self.config = config
+        self.id = service.replica.config.node
+        self.dropped: Counter[str] = Counter()
+        """Frames that the transport delivered and the node refused, by cause."""
+        self._service = service
+        self._transport = transport
+        self._store = store
+        self._log = log
+        self._codec = Codec(config.cluster_id, self.id)
+        service.describe = self.status
+        self._changed = trio.Event()
+        self._watchers: set[trio.MemorySendChannel[NodeEvent]] = set()
+
+    # For the embedding program
+
+    @property
+    def leader(self) -> int:
+        """Who leads, as far as this node knows; 0 for nobody."""
+        return self._service.replica.leader
+
+    @property
+    def machine(self) -> StateMachine:
+        """The state machine, as far as the log is applied."""
+        return self._service.machine
+
+    def status(self) -> dict[str, Any]:
+        """What `paxos status` shows of this node; names to numbers and strings."""
+        stats = self._transport.stats
+        return {
+            **self._service.status(),
+            "transport": self.config.transport,
+            "store": "durable" if self._store.durable else "memory",
+            "frames_sent": stats.frames_sent,
+            "frames_received": stats.frames_received,
+            "bytes_sent": stats.bytes_sent,
+            "bytes_received": stats.bytes_received,
+            "dropped": dict(sorted((stats.dropped + self.dropped).items())),
+        }
+
+    async def wait_for_leader(self) -> int:
+        """Wait until this node knows a leader; returns its id."""
+        while not self.leader:
+            await self._changed.wait()
+        return self.leader
+
+    async def events(self) -> AsyncIterator[NodeEvent]:
+        """Changes as they happen, from the call on; the oldest go if nobody reads them."""
+        send, receive = trio.open_memory_channel[NodeEvent](EVENTS_MAX)
+        self._watchers.add(send)
+        try:
+            async for event in receive:
+                yield event
+        finally:
+            self._watchers.discard(send)
+            send.close()
+
+    # The loop
+
+    async def _receive_loop(self) -> None:
+        transport, decode, dropped = self._transport, self._codec.decode, self.dropped
+        receive = self._service.receive
+        while True:
+            for sender, frame in await transport.receive():
+                try:
+                    claimed, message = decode(frame)
+                except DecodeError as error:
+                    dropped[error.cause] += 1
+                    self._log.noisy("frame_dropped", error.cause, sender=sender, reason=str(error))
+                    continue
+                if claimed != sender:
+                    dropped["misattributed"] += 1
+                    self._log.noisy("frame_dropped", "misattributed", sender=sender)
+                    continue
+                receive(sender, message)
+            self._pump()
+
+    async def _tick_loop(self) -> None:
+        tick_seconds = self.config.tick_ms / 1000
+        due = trio.current_time()
+        while True:
+            due += tick_seconds
+            await trio.sleep_until(due)
+            self._service.tick()
+            self._pump()
+            # After a pause of the whole process the lost ticks are lost: time-outs that
+            # were missed together must not all fire together.
+            due = max(due, trio.current_time() - LATE_TICKS_MAX * tick_seconds)
+
+    def _pump(self) -> None:
+        """Take, send, write, and again for what the write has set free."""
+        service = self._service
+        while ready := service.take():
+            if ready.events:
+                self._tell(ready.events)
+            if ready.messages:
+                self._transport.send(self._encode(ready.messages))
+            if not ready.records:
+                return
+            records = [encode_record(record) for record in ready.records]
+            self._store.write(records, checkpoint=ready.checkpoint)
+            service.persisted(ready.write_id)
+
+    def _encode(self, messages: Iterable[tuple[int, Message]]) -> list[tuple[int, bytes]]:
+        """Frames; a message that goes to several is the same object, and is encoded once."""
+        encode = self._codec.encode
+        last: Message | None = None
+        frame = b""
+        frames: list[tuple[int, bytes]] = []
+        for to, message in messages:
+            if message is not last:
+                frame = encode(message)
+                last = message
+            frames.append((to, frame))
+        return frames
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case LeaderChanged(leader=0):
+                    self._log.event("leader_lost")
+                    self._publish(LeaderLost())
+                case LeaderChanged(leader, ballot):
+                    self._log.event("leader_gained", leader=leader, ballot=ballot)
+                    self._publish(LeaderGained(leader, ballot))
+                case CaughtUp(watermark):
+                    self._log.event("caught_up", chosen=watermark)
+                    self._publish(event)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _publish(self, event: NodeEvent) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher.send_nowait(event)
+            except trio.WouldBlock:
+                self._log.noisy("event_dropped", "slow_reader")
+
+
+@asynccontextmanager
+async def open_node(
+    config: ClusterConfig,
+    node: int,
+    machine: StateMachine,
+    *,
+    first_start: bool = False,
+) -> AsyncIterator[Node]:
+    """Run node `node` of the cluster, with `machine` as its state, while the context lasts.
+
+    With a durable store (made by `create_store` or ``paxos init``) the node
+    resumes where it was. With ``store = "memory"`` it votes only if `first_start`
+    is true: say so at the very first start of this identity and never again. On
+    any other start it has forgotten its promises, so it learns and does not vote.
+
+    Raises `ConfigError`, `StoreError` or `TransportError` if it cannot start, and
+    `NodeFailed` out of the context when it has to stop.
+    """
+    if node not in config.nodes:
+        raise NodeFailed(f"node {node} is not in the configuration, which has {_ids(config)}")
+    opener = resolve(config.transport)
+    log = NodeLogger(node)
+    store, records = _open_store(config, node, first_start)
+    try:
+        state = replay(map(decode_record, records))
+    except RecordError as error:
+        store.close()
+        raise StoreDamaged(
+            f"{config.store_path(node)}: {error}; its promises are unknown, so it must not vote: "
+            "move it away and make another with paxos init --non-voting"
+        ) from error
+    try:
+        async with opener(node, config.nodes, **config.transport_options) as transport:
+            check_frame(config, transport.frame_bytes_max)
+            replica = Replica(_replica_config(config, node, store, transport), state)
+            running = Node(config, Service(replica, machine), transport, store, log)
+            log.event(
+                "started",
+                transport=config.transport,
+                store="durable" if store.durable else "memory",
+                voting=store.identity.voting,
+                chosen=state.watermark,
+            )
+            running._pump()
+            loops = (running._receive_loop, running._tick_loop)
+            async with background(*loops, describe=partial(_stopped, running)):
+                yield running
+    finally:
+        store.close()
+        log.flush()
+        log.event("stopped")
+
+
+def _stopped(node: Node, error: Exception) -> NodeFailed:
+    if isinstance(error, AssertionError | Poisoned):
+        reason = f"an invariant of the protocol is broken: {error}"
+    else:
+        reason = str(error) or type(error).__name__
+    node._log.error("failed", reason=reason)
+    failed = NodeFailed(f"node {node.id} stops: {reason}")
+    failed.__cause__ = error
+    return failed
+
+
+def _open_store(
+    config: ClusterConfig, node: int, first_start: bool
+) -> tuple[Store, Iterable[bytes]]:
+    if config.store == "memory":
+        return MemoryStore(StoreIdentity(config.cluster_id, node, voting=first_start)), []
+    return open_store(config.store_path(node), config.cluster_id, node)
+
+
+def _replica_config(
+    config: ClusterConfig, node: int, store: Store, transport: Transport
+) -> ReplicaConfig:
+    quorums = QuorumSystem(config.nodes, config.phase1, config.phase2)
+    seed = blake2b(f"{config.cluster_id} {node}".encode(), digest_size=8).digest()
+    return ReplicaConfig(
+        node,
+        quorums,
+        frame_bytes_max=transport.frame_bytes_max,
+        seed=int.from_bytes(seed, "big"),
+        voting=store.identity.voting,
+        timing=config.timing,
+        limits=config.limits,
+    )
+
+
+def _ids(config: ClusterConfig) -> str:
+    return ", ".join(map(str, config.nodes))
+
+
+__all__ = [
+    "LeaderGained",
+    "LeaderLost",
+    "Node",
+    "NodeEvent",
+    "NodeFailed",
+    "TransportError",
+    "open_node",
+]
