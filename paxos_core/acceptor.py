@@ -15,6 +15,8 @@ those slots; no vote there can matter any more.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from paxos_core.codec import VOTE_OVERHEAD_BYTES
 from paxos_core.durable import Promised, Voted
 from paxos_core.messages import NO_MORE, Accept, Accepted, Nack, Prepare, Promise, Vote
@@ -26,6 +28,7 @@ class Acceptor:
     """One acceptor's state: the ballot it promised, and its votes for unchosen slots."""
 
     __slots__ = (
+        "_log",
         "_outbox",
         "_page_bytes",
         "_run",
@@ -44,8 +47,10 @@ class Acceptor:
         watermark: Slot,
         page_bytes: int,
         vote_slots_max: int,
+        log: Mapping[Slot, tuple[int, bytes]],
     ) -> None:
         self._outbox = outbox
+        self._log = log
         self._page_bytes = page_bytes
         self._vote_slots_max = vote_slots_max
         self._run: Accepted | None = None
@@ -82,15 +87,16 @@ class Acceptor:
     def vote(self, accept: Accept) -> bool:
         """Accept a proposal whose ballot `receive_accept` let pass; whether it may be confirmed.
 
-        Below the watermark the slot is chosen, and the proposal of a ballot this
-        high can only be for the chosen value (P2b), so confirming it is true
-        without a vote. Far above the watermark the vote is withheld: what an
+        Below the watermark the slot is chosen, and a vote there would never be
+        asked for again: it is confirmed without being kept, but only for the chosen
+        value itself, since a proposer that is deposed without knowing it may
+        propose another. Far above the watermark the vote is withheld: what an
         acceptor keeps is bounded.
         """
         assert accept.ballot == self.promised
         slot = accept.slot
         if slot < self.watermark:
-            return True
+            return self._log.get(slot) == (accept.checksum, accept.value)
         if slot >= self.watermark + self._vote_slots_max:
             return False
         known = self.votes.get(slot)

@@ -233,6 +233,15 @@ class Proposer:
                 good = self._learner.learn(slot, proposal.accept.checksum, proposal.accept.value)
                 assert good, f"the value of slot {slot} was damaged in memory"
 
+    def advance(self, watermark: Slot) -> bool:
+        """Every slot below `watermark` is chosen, perhaps learnt from others: proposals
+        there wait for nothing any more. False if one was chosen that we never proposed
+        for, although we lead: then somebody leads with a higher ballot.
+        """
+        while self.in_flight and (slot := next(iter(self.in_flight))) < watermark:
+            del self.in_flight[slot]
+        return self.phase is not Phase.LEAD or watermark <= self.next_slot
+
     # Time
 
     def resend(self, now: int) -> None:

@@ -128,6 +128,7 @@ class Replica:
             state.watermark,
             config.frame_bytes_max - HEADER_BYTES - 4 * FIELD_BYTES - BODY_HEADER_BYTES,
             config.limits.vote_slots_max,
+            state.log,
         )
         self._learner = Learner(state.first_slot, state.log, config.limits.vote_slots_max)
         assert self._learner.watermark == state.watermark
@@ -394,7 +395,7 @@ class Replica:
             return
         self._catchup.snapshot = snapshot
         self._learner.restart(snapshot.slot)
-        self._acceptor.advance(snapshot.slot)
+        self._advance()
         self._outbox.install = snapshot
         # Whatever was decided but not taken yet lies below the snapshot.
         self._outbox.decided = []
@@ -425,7 +426,14 @@ class Replica:
             self._note_unrecorded(slot, crc, value)
             self._decide(slot, crc, value)
         if self._learner.watermark != before:
-            self._acceptor.advance(self._learner.watermark)
+            self._advance()
+
+    def _advance(self) -> None:
+        """The watermark moved: below it nothing need be voted for or proposed."""
+        watermark = self._learner.watermark
+        self._acceptor.advance(watermark)
+        if not self._proposer.advance(watermark):
+            self._step_down()
 
     def _decide(self, slot: Slot, crc: int, value: bytes) -> None:
         # A value that is no batch is no batch for every replica: all skip it alike.

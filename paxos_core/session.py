@@ -94,7 +94,10 @@ Outcome = Opened | Answered | Declined
 
 
 def _bytes_of(results: list[Result]) -> int:
-    return sum(len(result) for result in results if result is not None)
+    try:
+        return sum(map(len, results))  # type: ignore[arg-type]
+    except TypeError:  # one was too large to keep
+        return sum(len(result) for result in results if result is not None)
 
 
 @dataclass(slots=True)

@@ -160,11 +160,10 @@ class Client:
             await idle.wait()
 
     def _submit_core(self, commands: list[bytes]) -> int:
-        limit = self.config.limits.command_bytes_max
-        if max(map(len, commands)) > limit:
+        largest = max(map(len, commands))
+        if largest > self.command_bytes_max:
             raise CommandTooLarge(
-                f"a command of {max(map(len, commands))} bytes: "
-                f"at most {self.command_bytes_max} are taken"
+                f"a command of {largest} bytes: at most {self.command_bytes_max} are taken"
             )
         return self._core.submit(commands)
 

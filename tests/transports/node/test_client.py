@@ -1,0 +1,136 @@
+"""The client over real nodes: how each command ends, and what can be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from clusters import make_config, open_cluster
+
+from paxos_core.session import decode_group
+from transports.node import (
+    ClientError,
+    ClusterUnreachable,
+    CommandTooLarge,
+    ConfigError,
+    OutcomeUnknown,
+    Overloaded,
+    open_client,
+)
+
+
+async def test_without_a_cluster_a_command_ends_in_cluster_unreachable(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    async with open_client(config, timeout=3) as client:
+        begun = trio.current_time()
+        with pytest.raises(ClusterUnreachable, match="asked nodes 1, 2, 3"):
+            await client.submit(b"x")
+        assert trio.current_time() - begun == pytest.approx(3, abs=0.1)
+        assert await client.status(1) is None
+
+
+async def test_a_command_sent_to_a_cluster_that_dies_ends_in_outcome_unknown(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    async with open_cluster(config) as cluster, open_client(config, timeout=3) as client:
+        await client.submit(b"x")
+        for node in config.nodes:
+            await cluster.stop(node)
+        with pytest.raises(OutcomeUnknown, match="may have been applied"):
+            await client.submit(b"y")
+
+
+async def test_a_command_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    async with open_client(config) as client:
+        with pytest.raises(CommandTooLarge, match=f"at most {client.command_bytes_max} are taken"):
+            await client.submit(bytes(client.command_bytes_max + 1))
+
+
+async def test_the_largest_command_is_taken(tmp_path: Path, autojump_clock: object) -> None:
+    config = make_config(tmp_path)
+    async with open_cluster(config) as cluster, open_client(config) as client:
+        command = b"x" * client.command_bytes_max
+        assert await client.submit(command) == b"1"
+        await cluster.caught_up()
+        assert all(machine.commands == [command] for machine in cluster.machines.values())
+
+
+async def test_small_frames_carry_every_command(tmp_path: Path, autojump_clock: object) -> None:
+    config = make_config(tmp_path, extra="[transport_options]\nframe_bytes_max = 1500\n")
+    async with open_cluster(config) as cluster, open_client(config) as client:
+        commands = [bytes([n]) * (1 + n * 37 % 1000) for n in range(256)]
+        outcomes = await client.submit_many(commands, outstanding=100)
+        assert sorted(map(int, outcomes)) == list(range(1, 257))
+        dropped = cluster.nodes[1].status()["dropped"]
+    assert "oversized" not in dropped
+
+
+async def test_frames_too_small_for_the_largest_command_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="command_bytes_max"):
+        make_config(
+            tmp_path,
+            extra="[transport_options]\nframe_bytes_max = 1500\n"
+            "[limits]\ncommand_bytes_max = 2000\n",
+        )
+
+
+async def test_a_client_that_floods_is_refused_by_its_own_queue(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    async with open_client(config) as client:
+        with pytest.raises(Overloaded, match="wait for an answer already"):
+            await client.submit_many([b"x"] * 20_000, outstanding=20_000)
+
+
+async def test_a_cluster_with_full_queues_refuses_and_recovers(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path, extra="[limits]\npending_bytes_max = 2000\ncommand_bytes_max = 500\n")
+    async with open_cluster(config), open_client(config, timeout=5) as client:
+        outcomes = await client.submit_many([b"x" * 500] * 200, outstanding=200)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, ClientError)]
+        assert refused
+        assert {type(outcome) for outcome in refused} == {Overloaded}
+        assert int(await client.submit(b"after")) == len(outcomes) - len(refused) + 1
+
+
+async def test_a_cancelled_submit_leaves_the_client_usable(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    async with open_cluster(config), open_client(config) as client:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.submit(b"perhaps")
+        assert await client.submit(b"surely") in (b"1", b"2")
+
+
+async def test_the_log_can_be_read_from_every_node(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    async with open_cluster(config) as cluster, open_client(config) as client:
+        await client.submit_many([b"%d" % n for n in range(50)], outstanding=7)
+        await cluster.caught_up()
+        logs = []
+        for node in config.nodes:
+            groups = [
+                decode_group(command)
+                async for _, commands in client.log(node)
+                for command in commands
+            ]
+            logs.append([c for group in groups if group is not None for c in group[3]])
+    assert logs[0] == logs[1] == logs[2]
+    assert sorted(logs[0], key=int) == [b"%d" % n for n in range(50)]
+
+
+async def test_the_log_of_a_node_that_is_down_is_empty(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    async with open_client(config) as client:
+        assert [entry async for entry in client.log(2)] == []
