@@ -130,19 +130,31 @@ class Client:
         Keeps `outstanding` commands on their way. ``on_submit(ticket, count)`` is
         called as numbered commands leave, ``on_outcomes(ticket, outcomes)`` as they
         end; a ticket is the first command's number in this client.
+
+        A command that cannot be taken (`CommandTooLarge`, `Overloaded`) ends the
+        stream: what is on its way is waited for, then the error is raised.
         """
         source = iter(commands)
         on_their_way = 0
         idle = trio.Event()
+        refusal: ClientError | None = None
 
         def ended(completion: Completion) -> None:
             nonlocal on_their_way
             on_their_way -= len(completion.outcomes)
             on_outcomes(completion.ticket, completion.outcomes)
             # The next ones leave within the drain that brought these answers.
-            fill()
+            try:
+                fill()
+            except ClientError as error:
+                # Not here, where it would end the receiving of everybody's answers.
+                refuse(error)
             if on_their_way == 0:
                 idle.set()
+
+        def refuse(error: ClientError) -> None:
+            nonlocal refusal, source
+            refusal, source = error, iter(())
 
         def fill() -> None:
             nonlocal on_their_way
@@ -158,6 +170,8 @@ class Client:
         self._flush()
         if on_their_way:
             await idle.wait()
+        if refusal is not None:
+            raise refusal
 
     def _submit_core(self, commands: list[bytes]) -> int:
         largest = max(map(len, commands))
@@ -195,6 +209,7 @@ class Client:
                     while slot not in chosen:
                         self._send([(node, Learn(slot))])
                         await self._wait_answer()
+                        slot = max(slot, min(chosen, default=slot))
                 if scope.cancelled_caught:
                     return
                 entry = chosen.pop(slot)

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from paxos_core.config import Limits
+from paxos_core.config import FRAME_BYTES_MIN, Limits
 from paxos_core.service import command_room
 from transports.node import config_check as check
 from transports.node.config_text import Place, one_line, to_toml
@@ -99,13 +99,16 @@ def check_frame(config: ClusterConfig, frame_bytes_max: int) -> None:
     The default of `command_bytes_max` is no demand: with smaller frames commands
     are smaller too.
     """
-    if config.limits.command_bytes_max == Limits().command_bytes_max:
-        return
-    room = command_room(frame_bytes_max)
-    if config.limits.command_bytes_max > room:
+    command_bytes_max, room = config.limits.command_bytes_max, command_room(frame_bytes_max)
+    if command_bytes_max != Limits().command_bytes_max and command_bytes_max > room:
         raise ConfigError(
-            f"limits.command_bytes_max: {config.limits.command_bytes_max} does not fit a frame of "
+            f"limits.command_bytes_max: {command_bytes_max} does not fit a frame of "
             f"{frame_bytes_max} bytes; give at most {max(room, 0)}, or larger frames"
+        )
+    if frame_bytes_max < FRAME_BYTES_MIN:
+        raise ConfigError(
+            f"transport_options.frame_bytes_max: a frame of {frame_bytes_max} bytes is too small; "
+            f"give at least {FRAME_BYTES_MIN}"
         )
 
 

@@ -40,6 +40,7 @@ from paxos_core import (
 )
 from paxos_core.messages import Message
 from paxos_core.ready import Event
+from paxos_core.types import format_ballot
 from transports.api import Transport, TransportError
 from transports.node.config import ClusterConfig, check_frame
 from transports.node.log_open import open_store
@@ -206,7 +207,7 @@ class Node:
                     self._log.event("leader_lost")
                     self._publish(LeaderLost())
                 case LeaderChanged(leader, ballot):
-                    self._log.event("leader_gained", leader=leader, ballot=ballot)
+                    self._log.event("leader_gained", leader=leader, ballot=format_ballot(ballot))
                     self._publish(LeaderGained(leader, ballot))
                 case CaughtUp(watermark):
                     self._log.event("caught_up", chosen=watermark)
@@ -267,12 +268,14 @@ async def open_node(
             )
             running._pump()
             loops = (running._receive_loop, running._tick_loop)
-            async with background(*loops, describe=partial(_stopped, running)):
-                yield running
+            try:
+                async with background(*loops, describe=partial(_stopped, running)):
+                    yield running
+            finally:
+                log.flush()
+                log.event("stopped")
     finally:
         store.close()
-        log.flush()
-        log.event("stopped")
 
 
 def _stopped(node: Node, error: Exception) -> NodeFailed:

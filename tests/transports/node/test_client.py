@@ -128,6 +128,38 @@ async def test_the_log_can_be_read_from_every_node(
     assert sorted(logs[0], key=int) == [b"%d" % n for n in range(50)]
 
 
+async def test_a_trimmed_log_is_read_from_where_it_begins(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path, extra="[limits]\nlog_bytes_max = 5000\nlog_keep_slots = 2\n")
+    async with open_cluster(config) as cluster, open_client(config) as client:
+        for number in range(60):
+            await client.submit(b"%d" % number * 50)
+        first_slot = cluster.nodes[1].status()["first_slot"]
+        slots = [slot async for slot, _ in client.log(1)]
+    assert first_slot > 0
+    assert slots[0] >= first_slot
+    assert slots == list(range(slots[0], slots[0] + len(slots)))
+
+
+async def test_a_command_too_large_in_a_stream_ends_it_after_the_others(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    ended: list[object] = []
+    async with open_cluster(config), open_client(config) as client:
+        commands = [b"a", b"b", bytes(1 << 20), b"c"]
+        with pytest.raises(CommandTooLarge):
+            await client.stream(
+                commands,
+                outstanding=2,
+                on_submit=lambda ticket, count: None,
+                on_outcomes=lambda ticket, outcomes: ended.extend(outcomes),
+            )
+        assert sorted(map(str, ended)) == ["b'1'", "b'2'"]
+        assert await client.submit(b"d") == b"3"
+
+
 async def test_the_log_of_a_node_that_is_down_is_empty(
     tmp_path: Path, autojump_clock: object
 ) -> None:

@@ -30,7 +30,7 @@ class Processes:
 
     def start(self, node: int) -> None:
         self._running[node] = subprocess.Popen(
-            [sys.executable, "-m", "transports.node.cli", "--config", self._path, "node", str(node)]
+            [sys.executable, "-m", "transports.node.cli", "node", str(node), "--config", self._path]
         )
 
     def kill(self, node: int) -> None:

@@ -1,0 +1,118 @@
+"""``paxos demo``: three nodes agree, lose their leader in the middle, and lose nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from transports.node.cli.demo_cluster import CONFIG_NAME, open_cluster, placing_of
+from transports.node.cli.demo_report import Narrator, Report, print_report
+from transports.node.cli.demo_run import run_demo
+from transports.node.cli.failures import FAILED, Misuse
+from transports.node.cli.options import output_option
+from transports.node.cli.running import run
+from transports.node.config import ClusterConfig, StoreKind, to_toml
+from transports.node.log_create import create_store
+from transports.node.logs import LOGGER_NAME, configure_logging
+from transports.node.store import StoreIdentity
+from transports.registry import resolve
+
+NODES: Final = (1, 2, 3)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  paxos demo
+  paxos demo --store memory
+  paxos demo --transport memory --keep demo-files
+"""
+)
+@click.option("--transport", default="tcp", show_default=True, metavar="NAME")
+@click.option(
+    "--store", type=click.Choice(["durable", "memory"]), default="durable", show_default=True
+)
+@click.option(
+    "--commands",
+    type=click.IntRange(2, 20_000),
+    default=300,
+    show_default=True,
+    metavar="N",
+    help="How many commands the client submits.",
+)
+@click.option("--keep", metavar="DIR", help="Work in DIR, a new or empty one, and keep it.")
+@output_option
+def demo(transport: str, store: StoreKind, commands: int, keep: str | None, output: str) -> int:
+    """Three nodes agree, lose their leader, and lose nothing.
+
+    A client submits commands to three nodes on loopback. Half-way the leader is
+    killed, and started again. At the end the logs of all three are read and
+    compared with each other and with what the client was told. PASS means: the
+    logs are identical, and every acknowledged command is applied exactly once.
+    """
+    resolve(transport)
+    with ExitStack() as opened:
+        directory = opened.enter_context(_directory(keep))
+        config = ClusterConfig(
+            nodes=placing_of(transport).addresses(NODES, opened),
+            base=directory,
+            cluster=f"demo-{os.getpid()}",
+            transport=transport,
+            store=store,
+        )
+        (directory / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")
+        if store == "durable":
+            for node in NODES:
+                create_store(
+                    config.store_path(node), StoreIdentity(config.cluster_id, node, voting=True)
+                )
+        if placing_of(transport).one_process:
+            opened.enter_context(_logging_to(directory / "nodes.log"))
+        with Narrator(commands) as narrator:
+            report = run(lambda: _run(config, commands, narrator))
+    print_report(report, output)
+    if keep is not None and output == "table":
+        click.echo(f"kept: {keep}")
+    return 0 if report.fault is None else FAILED
+
+
+async def _run(config: ClusterConfig, commands: int, narrator: Narrator) -> Report:
+    async with open_cluster(config) as cluster:
+        return await run_demo(cluster, config, commands, narrator)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """The events of nodes in this process go to a file, as those of processes do."""
+    logger = logging.getLogger(LOGGER_NAME)
+    before = logger.handlers[:], logger.level, logger.propagate
+    with open(path, "w", encoding="utf-8") as log:
+        configure_logging(stream=log)
+        try:
+            yield
+        finally:
+            logger.handlers[:], logger.level, logger.propagate = before
+
+
+@contextmanager
+def _directory(keep: str | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="paxos-demo-") as temporary:
+            yield Path(temporary)
+        return
+    directory = Path(os.path.abspath(keep))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        filled = any(directory.iterdir())
+    except OSError as error:
+        raise Misuse(f"--keep {keep}: {error.strerror}; name a new directory") from error
+    if filled:
+        raise Misuse(f"--keep {keep}: is not empty; name a new directory")
+    yield directory

@@ -1,0 +1,84 @@
+"""How a command ends when it does not end well: one line, and an exit status.
+
+* 1, the world: what was checked does not hold, or something failed that neither
+  the command line nor the configuration could know: a store, a port, a disk, a
+  cluster that does not answer.
+* 2, wrong use: the command line or the configuration has to be changed.
+* 128 + the signal's number: interrupted by it.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Final
+
+import click
+
+FAILED: Final = 1
+MISUSED: Final = 2
+INTERRUPTED: Final = 128 + signal.SIGINT
+
+
+class Failure(click.ClickException):
+    """What was checked does not hold, or something failed. The message is one line."""
+
+    exit_code = FAILED
+
+
+class Misuse(click.ClickException):
+    """The command line or the configuration is wrong. The message is one line with the cure."""
+
+    exit_code = MISUSED
+
+
+class Interrupted(Exception):
+    """A signal asked the command to end, and it has cleaned up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("interrupted" if number == signal.SIGINT else "terminated")
+        self.status = 128 + number
+
+
+def explain(error: Exception) -> tuple[str, int] | None:
+    """The line and the status for an error; `None` for one that only a defect can raise."""
+    told = _classify(error)
+    if told is None:
+        return None
+    from transports.node.config_text import one_line
+
+    message, status = told
+    return one_line(message), status
+
+
+def _classify(error: Exception) -> tuple[str, int] | None:
+    if isinstance(error, Interrupted):
+        return str(error), error.status
+    if isinstance(error, click.UsageError):
+        return _usage(error), MISUSED
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    return _classify_own(error)
+
+
+def _usage(error: click.UsageError) -> str:
+    message = error.format_message().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    return f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message
+
+
+def _classify_own(error: Exception) -> tuple[str, int] | None:
+    """Errors of this project. Imported here, because a command that works needs none of it."""
+    from paxos_core.client import ClientError
+    from transports.api import TransportError
+    from transports.node.config import ConfigError
+    from transports.node.node import NodeFailed
+    from transports.node.store import StoreError
+
+    if isinstance(error, ConfigError):
+        return str(error), MISUSED
+    if isinstance(error, TransportError):
+        # The system said no to a port, a host or a right; anything else is in the configuration.
+        return str(error), FAILED if isinstance(error.__cause__, OSError) else MISUSED
+    if isinstance(error, StoreError | NodeFailed | ClientError):
+        return str(error) or type(error).__name__, FAILED
+    return None
