@@ -215,8 +215,8 @@ def _open_directory(directory: Path) -> int:
 
 def _missing(directory: Path) -> StoreMissing:
     return StoreMissing(
-        f"{directory}: there is no store; make it once with: paxos init --node N; if this node has run "
-        "before, its promises are lost, so make one that does not vote: paxos init --non-voting"
+        f"{directory}: there is no store; make it once with: paxos init --node N; if this node has "
+        "run before, its promises are lost, so make one that does not vote: paxos init --non-voting"
     )
 
 

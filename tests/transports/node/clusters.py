@@ -102,9 +102,7 @@ class Cluster:
         (leader,) = leaders if len(leaders) == 1 else (0,)
         return leader if leader in self.nodes else 0
 
-    async def _run(
-        self, node: int, first_start: bool, task_status: trio.TaskStatus[None]
-    ) -> None:
+    async def _run(self, node: int, first_start: bool, task_status: trio.TaskStatus[None]) -> None:
         self._ended[node] = trio.Event()
         machine = Recorder()
         try:

@@ -89,7 +89,8 @@ async def test_a_client_that_floods_is_refused_by_its_own_queue(tmp_path: Path) 
 async def test_a_cluster_with_full_queues_refuses_and_recovers(
     tmp_path: Path, autojump_clock: object
 ) -> None:
-    config = make_config(tmp_path, extra="[limits]\npending_bytes_max = 2000\ncommand_bytes_max = 500\n")
+    limits = "[limits]\npending_bytes_max = 2000\ncommand_bytes_max = 500\n"
+    config = make_config(tmp_path, extra=limits)
     async with open_cluster(config), open_client(config, timeout=5) as client:
         outcomes = await client.submit_many([b"x" * 500] * 200, outstanding=200)
         refused = [outcome for outcome in outcomes if isinstance(outcome, ClientError)]
@@ -109,9 +110,7 @@ async def test_a_cancelled_submit_leaves_the_client_usable(
         assert await client.submit(b"surely") in (b"1", b"2")
 
 
-async def test_the_log_can_be_read_from_every_node(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_the_log_can_be_read_from_every_node(tmp_path: Path, autojump_clock: object) -> None:
     config = make_config(tmp_path)
     async with open_cluster(config) as cluster, open_client(config) as client:
         await client.submit_many([b"%d" % n for n in range(50)], outstanding=7)

@@ -71,9 +71,7 @@ async def test_a_leader_that_stops_is_replaced_and_nothing_is_lost(
         assert len(cluster.machines[first].commands) == 40
 
 
-async def test_a_node_far_behind_is_sent_a_snapshot(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_a_node_far_behind_is_sent_a_snapshot(tmp_path: Path, autojump_clock: object) -> None:
     config = make_config(tmp_path, store="durable", extra=SMALL_LOG)
     async with open_cluster(config) as cluster, open_client(config) as client:
         follower = next(n for n in config.nodes if n != cluster.nodes[1].leader)
@@ -89,9 +87,7 @@ async def test_a_node_far_behind_is_sent_a_snapshot(
     assert len(logs[0]) == 800
 
 
-async def test_all_nodes_restart_from_their_stores(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_all_nodes_restart_from_their_stores(tmp_path: Path, autojump_clock: object) -> None:
     config = make_config(tmp_path, store="durable", extra=SMALL_LOG)
     for round_number in range(3):
         async with open_cluster(config) as cluster, open_client(config) as client:
@@ -116,7 +112,7 @@ async def test_a_volatile_node_that_restarts_learns_but_does_not_vote(
         # Two of three vote now; without one of them there is no quorum.
         (other,) = set(config.nodes) - {leader, await cluster.leader()}
         await cluster.stop(other)
-        with pytest.raises(Exception, match="may have been applied|no leader answered"):
+        with pytest.raises(Exception, match=r"may have been applied|no leader answered"):
             await client.submit(b"three")
 
 
@@ -180,11 +176,13 @@ async def test_a_state_machine_that_raises_stops_the_node_with_one_line(tmp_path
             raise ZeroDivisionError("the application's bug")
 
     config = make_config(tmp_path, size=1)
-    with pytest.raises(NodeFailed, match="^node 1 stops: the application's bug$"):  # noqa: PT012
-        async with open_node(config, 1, Broken(), first_start=True):
-            async with open_client(config, timeout=2) as client:
-                await client.submit(b"x")
-                await trio.sleep_forever()
+    with pytest.raises(NodeFailed, match=r"^node 1 stops: the application's bug$"):  # noqa: PT012
+        async with (
+            open_node(config, 1, Broken(), first_start=True),
+            open_client(config, timeout=2) as client,
+        ):
+            await client.submit(b"x")
+            await trio.sleep_forever()
 
 
 async def test_a_store_that_fails_stops_the_node_and_is_not_tried_again(
@@ -200,7 +198,7 @@ async def test_a_store_that_fails_stops_the_node_and_is_not_tried_again(
         syncs += 1
         raise OSError(5, "Input/output error")
 
-    with pytest.raises(NodeFailed, match="node 1 stops: .*"):  # noqa: PT012
+    with pytest.raises(NodeFailed, match=r"node 1 stops: .*"):  # noqa: PT012
         async with open_node(config, 1, Recorder()) as node:
             monkeypatch.setattr(os, "fdatasync", failing)
             await node.wait_for_leader()
