@@ -26,6 +26,10 @@ BATCH_COMMANDS_MAX: Final = 4096
 def encode_batch(commands: Sequence[bytes]) -> bytes:
     """The bytes that hold `commands`, in order; at most `BATCH_COMMANDS_MAX` of them."""
     assert len(commands) <= BATCH_COMMANDS_MAX
+    if len(set(map(len, commands))) == 1:
+        # Commands of one length are common, and then one join does it all.
+        header = _HEADER.pack(_BIN32, len(commands[0]))
+        return header.join((_HEADER.pack(_ARRAY32, len(commands)), *commands))
     parts = [_HEADER.pack(_ARRAY32, len(commands))]
     for command in commands:
         parts.append(_HEADER.pack(_BIN32, len(command)))

@@ -68,6 +68,9 @@ class CatchUp:
         progress = (self._learner.watermark, len(self._buffer))
         stalled = progress == self._progress
         self._progress = progress
+        if not stalled:
+            # Only losses in a row make a peer look dead: a long snapshot has many.
+            self._patience = ASKS_PER_PEER
         if not stalled or not self._peers:
             return
         if self._asked_from == NO_NODE and leader in self._peers:
@@ -141,7 +144,8 @@ class CatchUp:
             self._wanted = chunk
             self._buffer = bytearray()
         room = chunk.bytes_total - len(self._buffer)
-        return chunk.offset == len(self._buffer) and 0 < len(chunk.chunk) <= room
+        fits = 0 < len(chunk.chunk) <= room or chunk.bytes_total == 0
+        return chunk.offset == len(self._buffer) and fits
 
     def _assemble(self, chunk: SnapshotChunk) -> Snapshot | None:
         data = bytes(self._buffer)
@@ -158,15 +162,19 @@ class CatchUp:
     # Answering
 
     def receive_learn(self, sender: NodeId, learn: Learn) -> None:
-        """A page of the log from `learn.from_slot`; of the snapshot, if the log begins later."""
+        """A page of the log from `learn.from_slot`. If the log begins later, a member gets the
+        snapshot, and anybody else the log from where it begins.
+        """
         learner = self._learner
-        if learn.from_slot >= learner.watermark:
+        first = learn.from_slot
+        if first >= learner.watermark:
             return
-        if learn.from_slot < learner.first_slot:
+        if first < learner.first_slot and sender in self._peers:
             self.receive_snapshot_request(sender, SnapshotRequest(0, 0))
             return
-        end = self._page_end(learn.from_slot)
-        for slot in range(learn.from_slot, end):
+        first = max(first, learner.first_slot)
+        end = self._page_end(first)
+        for slot in range(first, end):
             crc, value = learner.log[slot]
             self._outbox.send(sender, Chosen(slot, end, learner.watermark, crc, value))
 
@@ -191,7 +199,7 @@ class CatchUp:
         total = len(snapshot.data)
         end = min(offset + self._config.limits.page_bytes_max, total)
         step = self._config.frame_bytes_max - CHUNK_OVERHEAD_BYTES
-        for start in range(offset, end, step):
+        for start in range(offset, max(end, 1), step):
             chunk = snapshot.data[start : min(start + step, end)]
             self._outbox.send(
                 sender,

@@ -130,6 +130,7 @@ class Client:
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
         self.session = 0
+        self._newest_session = 0
         self.target: NodeId = config.nodes[0]
         """The node that is asked next: the leader, as far as is known."""
         self.command_bytes_max = command_room(config.frame_bytes_max) - COMMAND_HEADER_BYTES - 64
@@ -175,6 +176,8 @@ class Client:
 
     def receive(self, sender: NodeId, message: m.Message) -> None:
         """An answer from a node. Anything else is ignored."""
+        if sender not in self.config.nodes:
+            return
         match message:
             case m.Reply():
                 self._receive_reply(sender, message)
@@ -251,6 +254,8 @@ class Client:
         room -= COMMAND_HEADER_BYTES * len(head.commands)
         queue = self._queue
         while queue and queue[0].deadline_tick == head.deadline_tick:
+            if queue[0].ticket != head.ticket + len(head.commands):
+                return
             following = queue[0].commands
             room -= sum(map(len, following)) + COMMAND_HEADER_BYTES * len(following)
             if room < 0 or len(head.commands) + len(following) > BATCH_COMMANDS_MAX:
@@ -285,8 +290,11 @@ class Client:
     def _receive_session_opened(self, sender: NodeId, opened: m.SessionOpened) -> None:
         if self._opening_tick is None or opened.nonce != self.config.endpoint:
             return
+        if opened.session <= self._newest_session:
+            # A late copy: that session is lost, and its numbers are used up.
+            return
         self._opening_tick = None
-        self.session = opened.session
+        self.session = self._newest_session = opened.session
         self._next_number = 1
         self.target = sender
 
@@ -387,7 +395,9 @@ class Client:
             self.session = 0
         if group.certain:
             self._drop(group)
-            self._queue.appendleft(group.waiting)
+            # Back to its place, so that the queue stays in the order of its deadlines.
+            at = sum(waiting.ticket < group.waiting.ticket for waiting in self._queue)
+            self._queue.insert(at, group.waiting)
             self._queued += len(group.waiting.commands)
         else:
             self._fail(group, OutcomeUnknown("the session was dropped while a retry was out"))

@@ -25,10 +25,12 @@ from paxos_core.ready import LeaderChanged, Outbox
 from paxos_core.types import (
     NO_BALLOT,
     NO_NODE,
+    ROUND_BELIEVED_MAX,
     Ballot,
     NodeId,
     Slot,
     ballot_node,
+    ballot_round,
     next_ballot,
 )
 
@@ -156,7 +158,7 @@ class Election:
     def receive_pre_vote_reply(self, sender: NodeId, reply: PreVoteReply) -> bool:
         """True once a phase 1 quorum has lost its leader."""
         self.see(reply.promised)
-        if self.role is not Role.FOLLOWER or reply.ballot != self._asked or not reply.granted:
+        if self._asked == NO_BALLOT or reply.ballot != self._asked or not reply.granted:
             return False
         self._grants_mask |= self._config.quorums.bits[sender]
         return self._config.quorums.is_phase1(self._grants_mask)
@@ -167,7 +169,8 @@ class Election:
 
     def see(self, ballot: Ballot) -> None:
         """Somebody uses or has promised `ballot`."""
-        self.seen = max(self.seen, ballot)
+        if ballot_round(ballot) <= ROUND_BELIEVED_MAX:
+            self.seen = max(self.seen, ballot)
 
     # Changes of office
 

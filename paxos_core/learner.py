@@ -48,6 +48,11 @@ class Learner:
         """Whether something is known to be chosen that is not known here."""
         return self.watermark < self.known_chosen
 
+    @property
+    def has_next(self) -> bool:
+        """Whether the value that is next in order is known."""
+        return self.watermark in self._ahead
+
     def hear_watermark(self, watermark: Slot) -> None:
         """Somebody knows every slot below `watermark`."""
         self.known_chosen = max(self.known_chosen, watermark)

@@ -125,14 +125,23 @@ class Proposer:
             return
         if promise.next_slot <= promise.from_slot:
             return
+        if any(checksum(vote.value) != vote.checksum for vote in promise.votes):
+            # Damaged on its way: neither a value to propose, nor word that there is none.
+            return
         self.promised_watermark = max(self.promised_watermark, promise.watermark)
         self._learner.hear_watermark(promise.watermark)
         self._merge(promise.votes)
         self._pages[sender] = promise.next_slot
         if promise.next_slot != NO_MORE:
-            self._outbox.send_gated(sender, Prepare(self.ballot, promise.next_slot))
+            self._ask_page(sender, Prepare(self.ballot, promise.next_slot))
             return
         self._promised_mask |= self._config.quorums.bits[sender]
+
+    def _ask_page(self, sender: NodeId, prepare: Prepare) -> None:
+        if sender == self._config.node:
+            self._acceptor.receive_prepare(sender, prepare)
+        else:
+            self._outbox.send_gated(sender, prepare)
 
     def _merge(self, votes: list[Vote]) -> None:
         for vote in votes:
@@ -178,14 +187,16 @@ class Proposer:
     def enqueue(self, command: bytes) -> None:
         """A command to be proposed with the next batch."""
         self.pending.append(command)
-        self.pending_bytes += len(command)
+        self.pending_bytes += COMMAND_HEADER_BYTES + len(command)
 
     def fill_window(self, now: int) -> None:
         """Propose what is pending, batch by batch, as far as the window allows."""
         if self.phase is not Phase.LEAD:
             return
-        window = self._config.limits.window_slots
-        while self.pending and len(self.in_flight) < window:
+        # Counted from the watermark, not in slots without a quorum: else one slot that
+        # stays open lets the others run on to where acceptors, our own too, do not vote.
+        end = self._learner.watermark + self._config.limits.window_slots
+        while self.pending and self.next_slot < end:
             self._propose(encode_batch(self._next_batch()), None, now)
 
     def _next_batch(self) -> list[bytes]:
@@ -197,7 +208,7 @@ class Proposer:
             if room < 0:
                 break
             command = pending.popleft()
-            self.pending_bytes -= len(command)
+            self.pending_bytes -= COMMAND_HEADER_BYTES + len(command)
             batch.append(command)
         assert batch, "a command larger than a value was queued"
         return batch
@@ -235,12 +246,17 @@ class Proposer:
 
     def advance(self, watermark: Slot) -> bool:
         """Every slot below `watermark` is chosen, perhaps learnt from others: proposals
-        there wait for nothing any more. False if one was chosen that we never proposed
-        for, although we lead: then somebody leads with a higher ballot.
+        there wait for nothing any more. False if we lead, and one was chosen that is not
+        what we proposed, or for which we proposed nothing: then somebody leads with a
+        higher ballot. To stay would be unsafe, not only vain: whoever voted in our ballot
+        takes our watermark as word that our proposals below it were chosen.
         """
+        log = self._learner.log
+        ours = True
         while self.in_flight and (slot := next(iter(self.in_flight))) < watermark:
-            del self.in_flight[slot]
-        return self.phase is not Phase.LEAD or watermark <= self.next_slot
+            accept = self.in_flight.pop(slot).accept
+            ours = ours and log.get(slot) == (accept.checksum, accept.value)
+        return self.phase is not Phase.LEAD or (ours and watermark <= self.next_slot)
 
     # Time
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -38,50 +37,14 @@ from paxos_core.durable import (
     Voted,
 )
 from paxos_core.election import Election, Role, Verdict
+from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded, Poisoned
 from paxos_core.learner import Learner
 from paxos_core.proposer import Phase, Proposer
 from paxos_core.ready import Decided, Outbox, Ready
-from paxos_core.types import Ballot, NodeId, Slot, WriteId, ballot_node
+from paxos_core.status import ReplicaStatus
+from paxos_core.types import Ballot, NodeId, Slot, WriteId, is_proposer
 
 UNRECORDED_BYTES_MAX = 1 << 20
-
-
-class NotLeader(Exception):
-    """Only a leader proposes. `leader` is whom to ask, 0 if unknown."""
-
-    def __init__(self, leader: NodeId) -> None:
-        super().__init__(f"not the leader; ask node {leader}" if leader else "no known leader")
-        self.leader = leader
-
-
-class Overloaded(Exception):
-    """Too much waits already; nothing was taken. Ask again later."""
-
-
-class CommandTooLarge(ValueError):
-    """The command does not fit the largest value; nothing was taken."""
-
-
-class Poisoned(Exception):
-    """An invariant broke earlier: this replica's state is not to be trusted."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaStatus:
-    """A look at a replica, for people."""
-
-    node: NodeId
-    role: Role
-    voting: bool
-    leader: NodeId
-    ballot: Ballot
-    promised: Ballot
-    watermark: Slot
-    first_slot: Slot
-    in_flight_slots: int
-    pending_bytes: int
-    log_bytes: int
-    lags: bool
 
 
 class _Guard(AbstractContextManager[None]):
@@ -210,7 +173,7 @@ class Replica:
                 raise CommandTooLarge(
                     f"a command of {len(command)} bytes: at most {self.command_bytes_max} fit"
                 )
-            pending = self._proposer.pending_bytes + len(command)
+            pending = self._proposer.pending_bytes + COMMAND_HEADER_BYTES + len(command)
             if pending > self.config.limits.pending_bytes_max:
                 raise Overloaded(f"{self._proposer.pending_bytes} bytes wait to be proposed")
             self._proposer.enqueue(command)
@@ -316,7 +279,7 @@ class Replica:
             self._campaign()
 
     def _receive_prepare(self, sender: NodeId, prepare: m.Prepare) -> None:
-        if not self.config.voting or sender != ballot_node(prepare.ballot):
+        if not self.config.voting or not is_proposer(sender, prepare.ballot):
             return
         promised = self._acceptor.promised
         self._acceptor.receive_prepare(sender, prepare)
@@ -328,7 +291,7 @@ class Replica:
         self._proposer.receive_promise(sender, promise)
 
     def _receive_accept(self, sender: NodeId, accept: m.Accept) -> None:
-        if sender != ballot_node(accept.ballot):
+        if not is_proposer(sender, accept.ballot) or checksum(accept.value) != accept.checksum:
             return
         if self.config.voting:
             if not self._acceptor.receive_accept(sender, accept):
@@ -366,7 +329,7 @@ class Replica:
             self._step_down()
 
     def _receive_heartbeat(self, sender: NodeId, beat: m.Heartbeat) -> None:
-        if sender != ballot_node(beat.ballot):
+        if not is_proposer(sender, beat.ballot):
             return
         if beat.ballot < self._acceptor.promised:
             self._outbox.send(sender, m.Nack(beat.ballot, self._acceptor.promised))
@@ -385,9 +348,12 @@ class Replica:
         self._learner.hear_watermark(ack.watermark)
 
     def _receive_chosen(self, sender: NodeId, chosen: m.Chosen) -> None:
+        before = self._learner.watermark
         self._catchup.receive_chosen(sender, chosen)
         self._deliver()
-        self._catchup.after_chosen(sender, chosen)
+        if self._learner.watermark != before:
+            # A second copy of a page must not ask for the next one again.
+            self._catchup.after_chosen(sender, chosen)
 
     def _receive_snapshot_chunk(self, sender: NodeId, chunk: m.SnapshotChunk) -> None:
         snapshot = self._catchup.receive_snapshot_chunk(sender, chunk)
@@ -421,12 +387,12 @@ class Replica:
             self._lead()
 
     def _deliver(self) -> None:
-        before = self._learner.watermark
+        if not self._learner.has_next:
+            return
         for slot, crc, value in self._learner.deliver():
             self._note_unrecorded(slot, crc, value)
             self._decide(slot, crc, value)
-        if self._learner.watermark != before:
-            self._advance()
+        self._advance()
 
     def _advance(self) -> None:
         """The watermark moved: below it nothing need be voted for or proposed."""

@@ -19,8 +19,9 @@ from paxos_core import messages as m
 from paxos_core.batch import BATCH_COMMANDS_MAX, NOOP, decode_batch
 from paxos_core.config import VALUE_OVERHEAD_BYTES, SessionLimits
 from paxos_core.durable import Snapshot
+from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded
 from paxos_core.ready import Decided, LeaderChanged, Ready
-from paxos_core.replica import CommandTooLarge, NotLeader, Overloaded, Replica
+from paxos_core.replica import Replica
 from paxos_core.session import (
     NO_SESSION,
     Answered,
@@ -32,7 +33,7 @@ from paxos_core.session import (
     encode_group,
     pack_results,
 )
-from paxos_core.types import NODE_MAX, NodeId, Slot, WriteId, format_ballot
+from paxos_core.types import NODE_MAX, U64_MAX, NodeId, Slot, WriteId, format_ballot
 
 _LINK: Final = Struct(">QI")
 _RESULT_OVERHEAD_BYTES: Final = 5
@@ -174,7 +175,8 @@ class Service:
     def _receive_request(self, sender: NodeId, request: m.Request) -> None:
         session, first, count = request.session, request.first, request.count
         commands = decode_batch(request.commands)
-        if not commands or len(commands) != count or session == NO_SESSION:
+        end = first + count
+        if not commands or len(commands) != count or session == NO_SESSION or end > U64_MAX:
             self._refuse(sender, session, first, count, m.Reason.MALFORMED)
             return
         if max(map(len, commands)) > self._command_bytes_max:
@@ -266,7 +268,9 @@ class Service:
     def _install(self, snapshot: Snapshot) -> None:
         try:
             version, digest, sessions, state = msgpack.unpackb(snapshot.data)
-        except ValueError as error:
+            if version == SNAPSHOT_VERSION:
+                self._sessions.load(sessions)
+        except (ValueError, TypeError) as error:
             raise SnapshotError(f"the snapshot of slot {snapshot.slot} is damaged") from error
         if version != SNAPSHOT_VERSION:
             raise SnapshotError(
@@ -274,7 +278,6 @@ class Service:
                 f"this code reads {SNAPSHOT_VERSION}"
             )
         self._digest = digest
-        self._sessions.load(sessions)
         self.machine.restore(state)
         self.applied = snapshot.slot
 
@@ -317,6 +320,11 @@ def _remember(table: dict[int, NodeId], key: int, client: NodeId) -> None:
 
 def _pages(results: list[Result], room: int) -> Iterator[list[Result]]:
     """`results` in parts that each fit a frame."""
+    if len(results) <= BATCH_COMMANDS_MAX:
+        sizes = [len(result) for result in results if result is not None]
+        if sum(sizes) + _RESULT_OVERHEAD_BYTES * len(results) <= room:
+            yield results
+            return
     page: list[Result] = []
     left = room
     for whole in results:

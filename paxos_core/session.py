@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 
 import msgpack
 
-from paxos_core.batch import decode_batch
+from paxos_core.batch import BATCH_COMMANDS_MAX, decode_batch
 from paxos_core.config import SessionLimits
 from paxos_core.messages import Reason
 from paxos_core.types import Slot
@@ -35,6 +35,8 @@ _GROUP: Final = Struct(">BBQBQBQ")
 _GROUP_ARRAY: Final = 0x94
 _UINT64: Final = 0xCF
 NO_SESSION: Final = 0
+RESULT_OVERHEAD_BYTES: Final = 64
+"""What a result costs in memory beside its own bytes."""
 
 
 def encode_group(session: int, floor: int, first: int, commands: bytes) -> bytes:
@@ -94,10 +96,11 @@ Outcome = Opened | Answered | Declined
 
 
 def _bytes_of(results: list[Result]) -> int:
+    overhead = RESULT_OVERHEAD_BYTES * len(results)
     try:
-        return sum(map(len, results))  # type: ignore[arg-type]
+        return overhead + sum(map(len, results))  # type: ignore[arg-type]
     except TypeError:  # one was too large to keep
-        return sum(len(result) for result in results if result is not None)
+        return overhead + sum(len(result) for result in results if result is not None)
 
 
 @dataclass(slots=True)
@@ -288,6 +291,8 @@ def pack_results(results: list[Result]) -> bytes:
 
 def unpack_results(data: bytes, count: int) -> list[Result] | None:
     """The results in the body of a `Reply` of `count`; `None` if it is none."""
+    if count > BATCH_COMMANDS_MAX:
+        return None
     try:
         results = msgpack.unpackb(
             data, max_array_len=count, max_map_len=0, max_str_len=0, max_ext_len=0

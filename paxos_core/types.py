@@ -26,6 +26,9 @@ U64_MAX: Final = (1 << 64) - 1
 NO_BALLOT: Final[Ballot] = 0
 NO_NODE: Final[NodeId] = 0
 ROUND_MAX: Final = (1 << (64 - NODE_BITS)) - 1
+ROUND_BELIEVED_MAX: Final = ROUND_MAX >> 1
+"""Nobody counts this far. A higher round is a damaged number: believed, it would leave no
+ballot above it."""
 
 
 def make_ballot(round_number: int, node: NodeId) -> Ballot:
@@ -56,6 +59,11 @@ def ballot_node(ballot: Ballot) -> NodeId:
 def next_ballot(above: Ballot, node: NodeId) -> Ballot:
     """The lowest ballot of `node` whose round is above that of `above`."""
     return make_ballot(ballot_round(above) + 1, node)
+
+
+def is_proposer(sender: NodeId, ballot: Ballot) -> bool:
+    """Whether `sender` may speak as the proposer of `ballot`, and the ballot is to be believed."""
+    return ballot & NODE_MAX == sender and ballot >> NODE_BITS <= ROUND_BELIEVED_MAX
 
 
 def format_ballot(ballot: Ballot) -> str:

@@ -78,6 +78,15 @@ class Transport(ABC):
         lost. Raises `trio.ClosedResourceError` once the transport is closed.
         """
 
+    def receive_soon(self, seconds: float) -> list[Frame]:
+        """Like `receive`, but blocks the whole thread, for `seconds` at most; may return nothing.
+
+        For a process that has nothing else to do: it saves a pass of trio's
+        scheduler. Never called while another task waits in `receive`. A transport
+        that has no cheaper way than `receive` leaves it as it is.
+        """
+        return []
+
 
 class OpenTransport(Protocol):
     """The signature of an opener; what the registry maps a name to."""

@@ -154,6 +154,10 @@ class TcpTransport(Transport):
             if frames:
                 return frames
 
+    def receive_soon(self, seconds: float) -> list[Frame]:
+        """Wait in the epoll object itself; see `Transport.receive_soon`."""
+        return self._drain(seconds)
+
     # Sending
 
     def _why_no_route(self, receiver: NodeId) -> str:
@@ -216,12 +220,12 @@ class TcpTransport(Transport):
 
     # Receiving
 
-    def _drain(self) -> list[Frame]:
+    def _drain(self, wait_seconds: float = 0) -> list[Frame]:
         arrived: list[Frame] = []
         if self._closed:
             return arrived
         accept = False
-        for fd, _event in self._epoll.poll(0, _EVENTS_MAX):
+        for fd, _event in self._epoll.poll(wait_seconds, _EVENTS_MAX):
             stream = self._streams.get(fd)
             if stream is not None:
                 self._read(stream, arrived)

@@ -12,6 +12,7 @@ falls silent, so that the others elect a leader whose disk does not.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -41,7 +42,7 @@ from paxos_core import (
 from paxos_core.messages import Message
 from paxos_core.ready import Event
 from paxos_core.types import format_ballot
-from transports.api import Transport, TransportError
+from transports.api import Frame, Transport, TransportError
 from transports.node.config import ClusterConfig, check_frame
 from transports.node.log_open import open_store
 from transports.node.logs import NodeLogger
@@ -52,6 +53,9 @@ from transports.registry import resolve
 
 LATE_TICKS_MAX = 3
 EVENTS_MAX = 256
+LINGER_SECONDS = 0.001
+LINGERS_MAX = 64
+GARBAGE_THRESHOLD = 50_000
 
 
 class NodeFailed(Exception):
@@ -84,8 +88,10 @@ class Node:
         transport: Transport,
         store: Store,
         log: NodeLogger,
+        dedicated: bool = False,
     ) -> None:
         self.config = config
+        self._dedicated = dedicated
         self.id = service.replica.config.node
         self.dropped: Counter[str] = Counter()
         """Frames that the transport delivered and the node refused, by cause."""
@@ -144,22 +150,32 @@ class Node:
     # The loop
 
     async def _receive_loop(self) -> None:
-        transport, decode, dropped = self._transport, self._codec.decode, self.dropped
-        receive = self._service.receive
+        transport = self._transport
         while True:
-            for sender, frame in await transport.receive():
-                try:
-                    claimed, message = decode(frame)
-                except DecodeError as error:
-                    dropped[error.cause] += 1
-                    self._log.noisy("frame_dropped", error.cause, sender=sender, reason=str(error))
-                    continue
-                if claimed != sender:
-                    dropped["misattributed"] += 1
-                    self._log.noisy("frame_dropped", "misattributed", sender=sender)
-                    continue
-                receive(sender, message)
-            self._pump()
+            self._feed(await transport.receive())
+            if self._dedicated:
+                for _ in range(LINGERS_MAX):
+                    frames = transport.receive_soon(LINGER_SECONDS)
+                    if not frames:
+                        break
+                    self._feed(frames)
+
+    def _feed(self, frames: Iterable[Frame]) -> None:
+        """One drain: everything in, then one round of what follows."""
+        decode, receive, dropped = self._codec.decode, self._service.receive, self.dropped
+        for sender, frame in frames:
+            try:
+                claimed, message = decode(frame)
+            except DecodeError as error:
+                dropped[error.cause] += 1
+                self._log.noisy("frame_dropped", error.cause, sender=sender, reason=str(error))
+                continue
+            if claimed != sender:
+                dropped["misattributed"] += 1
+                self._log.noisy("frame_dropped", "misattributed", sender=sender)
+                continue
+            receive(sender, message)
+        self._pump()
 
     async def _tick_loop(self) -> None:
         tick_seconds = self.config.tick_ms / 1000
@@ -230,6 +246,7 @@ async def open_node(
     machine: StateMachine,
     *,
     first_start: bool = False,
+    dedicated: bool = False,
 ) -> AsyncIterator[Node]:
     """Run node `node` of the cluster, with `machine` as its state, while the context lasts.
 
@@ -237,6 +254,10 @@ async def open_node(
     resumes where it was. With ``store = "memory"`` it votes only if `first_start`
     is true: say so at the very first start of this identity and never again. On
     any other start it has forgotten its promises, so it learns and does not vote.
+
+    `dedicated` says that the process does nothing else: the node then waits for
+    frames without trio for up to a millisecond after each drain, which saves a
+    quarter of a round trip and delays other tasks by as much.
 
     Raises `ConfigError`, `StoreError` or `TransportError` if it cannot start, and
     `NodeFailed` out of the context when it has to stop.
@@ -258,7 +279,7 @@ async def open_node(
         async with opener(node, config.nodes, **config.transport_options) as transport:
             check_frame(config, transport.frame_bytes_max)
             replica = Replica(_replica_config(config, node, store, transport), state)
-            running = Node(config, Service(replica, machine), transport, store, log)
+            running = Node(config, Service(replica, machine), transport, store, log, dedicated)
             log.event(
                 "started",
                 transport=config.transport,
@@ -267,6 +288,8 @@ async def open_node(
                 chosen=state.watermark,
             )
             running._pump()
+            if dedicated:
+                _collect_less()
             loops = (running._receive_loop, running._tick_loop)
             try:
                 async with background(*loops, describe=partial(_stopped, running)):
@@ -276,6 +299,13 @@ async def open_node(
                 log.event("stopped")
     finally:
         store.close()
+
+
+def _collect_less() -> None:
+    """What exists now stays, and what a drain makes dies with it: nothing to look for often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def _stopped(node: Node, error: Exception) -> NodeFailed:

@@ -96,7 +96,7 @@ async def _run_node(
     first_start: bool,
     stop_with_stdin: bool,
 ) -> None:
-    async with open_node(config, node, machine, first_start=first_start):
+    async with open_node(config, node, machine, first_start=first_start, dedicated=True):
         if stop_with_stdin:
             await _wait_for_end_of_input()
         else:
