@@ -1,0 +1,230 @@
+"""`paxos bench`: what a commit costs here, beside PySyncObj in the same run."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+import tempfile
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from transports.bench.measure import Effort
+    from transports.bench.report import Report
+
+ROW_IDS = (
+    "memory-latency",
+    "memory-throughput",
+    "durable-throughput",
+    "durable-latency",
+    "failover",
+    "growth",
+)
+LOG_BYTES_MAX = 4 << 20
+"""A quarter of the default, so that 200,000 commands trim the log several times."""
+
+
+@click.group()
+def bench() -> None:
+    """Measure what a commit costs on this machine."""
+
+
+@bench.command()
+@click.option("--quick", is_flag=True, help="A rough answer in about a minute.")
+@click.option(
+    "--rows",
+    default=",".join(ROW_IDS),
+    show_default=True,
+    help="Which rows, comma-separated.",
+)
+@click.option("--repeats", type=click.IntRange(1, 100), help="Interleaved repeats of a row.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), help="How long a load is measured.")
+@click.option("--kills", type=click.IntRange(1, 1000), help="How often the leader is killed.")
+@click.option("--transport", default="tcp", show_default=True, help="What carries the frames.")
+@click.option(
+    "--peers/--no-peers",
+    default=None,
+    help="Measure PySyncObj in the same run.  [default: if it is installed]",
+)
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    help="Where stores are made, and removed again.  [default: the temporary directory]",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="A table for people or JSON with all raw figures.",
+)
+@click.option(
+    "--write",
+    "page",
+    type=click.Path(exists=True, dir_okay=False, writable=True, path_type=Path),
+    help="Also put the table into this page, between its markers.",
+)
+def commit(
+    *,
+    quick: bool,
+    rows: str,
+    repeats: int | None,
+    seconds: float | None,
+    kills: int | None,
+    transport: str,
+    peers: bool | None,
+    directory: Path | None,
+    output: str,
+    page: Path | None,
+) -> None:
+    """Measure commits: three nodes and a client as processes, 64-byte commands.
+
+    Progress goes to stderr. Ends with 0 when all was measured, whether or not the
+    aims are reached; 1 when a measurement failed; 2 when it was called wrongly.
+
+    \b
+    Example:
+      paxos bench commit --quick --rows memory-latency,memory-throughput
+    """
+    from transports.bench.run import FULL, QUICK
+
+    if seconds is not None and math.isnan(seconds):
+        _wrong("--seconds: nan is no length of time")
+    chosen = _read_rows(rows)
+    _check_transport(transport)
+    notes: list[str] = []
+    with_peers = _read_peers(peers, notes)
+    if page is not None:
+        _check_page(page)
+    effort = QUICK if quick else FULL
+    effort = replace(
+        effort,
+        repeats=repeats or effort.repeats,
+        seconds=seconds or effort.seconds,
+        kills=kills or effort.kills,
+    )
+    where = directory or Path(tempfile.gettempdir())
+    report = _run(effort, chosen, transport, with_peers, where, notes)
+    if page is not None:
+        _write_page(page, report)
+    if output == "json":
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        from rich.console import Console
+
+        report.show(Console(width=None if sys.stdout.isatty() else 140))
+    sys.exit(1 if report.results.failed else 0)
+
+
+def _run(
+    effort: Effort,
+    rows: list[str],
+    transport: str,
+    peers: bool,
+    directory: Path,
+    notes: list[str],
+) -> Report:
+    import trio
+
+    from transports.bench.cluster import Setup
+    from transports.bench.machine import describe_machine
+    from transports.bench.report import Report
+    from transports.bench.run import Results, make_plan, run_plan
+
+    setup = Setup(transport, directory, LOG_BYTES_MAX)
+    machine = describe_machine(directory)
+    durable = any(row.startswith("durable") for row in rows)
+    if durable and machine["stores"] == "on tmpfs":
+        notes.append("the stores are on tmpfs, which never syncs: name a --directory on a disk")
+    results = Results()
+    steps = make_plan(setup, effort, rows, results, peers=peers, progress=_say)
+    if not trio.run(run_plan, steps, _say):
+        click.echo("interrupted; every process that was started has ended", err=True)
+        sys.exit(1)
+    command = _command(click.get_current_context())
+    described = {
+        "transport": setup.transport,
+        "nodes": 3,
+        "command_bytes": setup.command_bytes,
+        "outstanding": setup.outstanding,
+        "log_bytes_max": setup.log_bytes_max,
+    }
+    return Report(results, machine, described, effort, command, tuple(notes))
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _read_rows(text: str) -> list[str]:
+    asked = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in asked if word not in ROW_IDS]
+    if unknown or not asked:
+        problem = f"no row is called {unknown[0]!r}" if unknown else "no row is named"
+        _wrong(f"--rows: {problem}; there are {', '.join(ROW_IDS)}")
+    return [row for row in ROW_IDS if row in asked]
+
+
+def _check_transport(name: str) -> None:
+    from transports.api import TransportError
+    from transports.registry import resolve
+
+    if name == "memory":
+        _wrong("--transport: memory joins tasks of one process, and the nodes are processes")
+    try:
+        resolve(name)
+    except TransportError as error:
+        _wrong(f"--transport: {error}")
+
+
+def _read_peers(asked: bool | None, notes: list[str]) -> bool:
+    if asked is False:
+        return False
+    if find_spec("pysyncobj") is not None:
+        return True
+    missing = "PySyncObj is not installed: pip install 'pluggable-paxos[peers]'"
+    if asked:
+        _wrong(f"--peers: {missing}")
+    notes.append(f"no peer was measured: {missing}")
+    return False
+
+
+def _check_page(page: Path) -> None:
+    from transports.bench.report import MarkersMissing, check_markers
+
+    try:
+        check_markers(page.read_text(), page.name)
+    except (MarkersMissing, UnicodeDecodeError) as error:
+        _wrong(f"--write: {error}")
+
+
+def _write_page(page: Path, report: Report) -> None:
+    from transports.bench.report import replace_table
+
+    page.write_text(replace_table(page.read_text(), report.to_markdown(), page.name))
+
+
+def _command(context: click.Context) -> str:
+    """The call that measures the same again, wherever its result goes."""
+    words = ["paxos", "bench", "commit"]
+    for option in context.command.params:
+        name, value = option.name or "", context.params.get(option.name or "")
+        if name in ("output", "page", "directory") or value in (None, False, option.default):
+            continue
+        words.append(option.opts[0])
+        if value is not True:
+            words.append(f"{value:g}" if isinstance(value, float) else str(value))
+    if context.params["peers"] is False:
+        words.append("--no-peers")
+    return shlex.join(words)
+
+
+def _wrong(message: str) -> NoReturn:
+    click.echo(f"paxos bench: {message}", err=True)
+    sys.exit(2)

@@ -1,0 +1,229 @@
+"""A cluster of three node processes, made for one measurement and gone after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from transports.bench.processes import MeasureFailed, Worker, open_worker, resident_kib
+from transports.bench.wire import Message
+from transports.node.client import Client, open_client
+from transports.node.config import ClusterConfig, load_config
+from transports.node.config_types import StoreKind
+from transports.node.log_create import create_store
+from transports.node.store import StoreError, StoreIdentity
+
+NODES = (1, 2, 3)
+START_SECONDS = 20.0
+AGREE_SECONDS = 60.0
+POLL_SECONDS = 0.02
+LOAD_SPARE_SECONDS = 40.0
+"""What a load may take beyond its own time: starting, an election, draining."""
+DISK_BYTES_MIN = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all measurements of a run share."""
+
+    transport: str
+    directory: Path
+    """Where stores and configurations are made, each in a directory of its own."""
+    log_bytes_max: int
+    command_bytes: int = 64
+    outstanding: int = 1024
+
+
+def loopback_addresses(count: int) -> list[str]:
+    """Addresses with ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{sock.getsockname()[1]}" for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def config_text(setup: Setup, store: StoreKind, addresses: list[str]) -> str:
+    """The TOML of a cluster: all defaults, but for how soon the log is trimmed."""
+    lines = [
+        'cluster = "bench"',
+        f"transport = {json.dumps(setup.transport)}",
+        f'store = "{store}"',
+        "[limits]",
+        f"log_bytes_max = {setup.log_bytes_max}",
+        "[log]",
+        'level = "warning"',
+        "[nodes]",
+        *(f'{node} = "{address}"' for node, address in zip(NODES, addresses, strict=True)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class Cluster:
+    """Running nodes. Made by `open_cluster`."""
+
+    def __init__(self, setup: Setup, config: ClusterConfig, path: Path) -> None:
+        self.setup = setup
+        self.config = config
+        self._path = path
+        self._nodes: dict[int, Worker] = {}
+        self._stack = AsyncExitStack()
+
+    async def start(self, nodes: tuple[int, ...], *, first: bool) -> None:
+        """Start nodes and wait until they are open. Raises `MeasureFailed`."""
+        for node in nodes:
+            await self._spawn(node, first=first)
+        for node in nodes:
+            await self._nodes[node].read("ready", START_SECONDS)
+
+    async def _spawn(self, node: int, *, first: bool) -> None:
+        worker = await self._stack.enter_async_context(
+            open_worker(
+                "worker_node",
+                str(self._path),
+                str(node),
+                "first" if first else "again",
+                name=f"node {node}",
+                errors=self._errors(f"node-{node}"),
+            )
+        )
+        self._nodes[node] = worker
+
+    async def kill(self, node: int) -> None:
+        """SIGKILL to one node."""
+        await self._nodes[node].kill()
+
+    async def aclose(self) -> None:
+        """End all nodes."""
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def open_load(self, kind: str, **job: Any) -> AsyncIterator[Worker]:
+        """A client process at its job; see `worker_client`."""
+        job = {"kind": kind, "command_bytes": self.setup.command_bytes, **job}
+        arguments = (str(self._path), json.dumps(job))
+        errors = self._errors("client")
+        async with open_worker(
+            "worker_client", *arguments, name=f"client ({kind})", errors=errors
+        ) as worker:
+            yield worker
+
+    async def load(self, kind: str, load_seconds: float, **job: Any) -> Message:
+        """Have a client process do a job; its result. Raises `MeasureFailed`."""
+        async with self.open_load(kind, **job) as worker:
+            try:
+                message = await worker.read("result", load_seconds + LOAD_SPARE_SECONDS)
+            finally:
+                # A node that died explains more than what its client says of it.
+                self.check_alive()
+        result: Message = message["result"]
+        return result
+
+    def check_alive(self) -> None:
+        """Raises `MeasureFailed` if a node has ended that nobody killed."""
+        for worker in self._nodes.values():
+            worker.check_alive()
+
+    async def agree(self) -> None:
+        """Wait until all nodes have applied the same log. Raises `MeasureFailed`."""
+        async with open_client(self.config) as client:
+            with trio.move_on_after(AGREE_SECONDS):
+                while True:
+                    self.check_alive()
+                    found = [await client.status(node) for node in NODES]
+                    logs = {(s["applied"], s["digest"]) if s else None for s in found}
+                    if len(logs) == 1 and None not in logs:
+                        return
+                    await trio.sleep(POLL_SECONDS)
+        raise MeasureFailed(f"the nodes' logs were not the same after {AGREE_SECONDS:.0f} s")
+
+    async def leader(self, client: Client) -> int:
+        """Who leads, once all nodes say the same. Raises `MeasureFailed`."""
+        with trio.move_on_after(AGREE_SECONDS):
+            while True:
+                found = [await client.status(node) for node in NODES]
+                leaders = {s["leader"] if s else 0 for s in found}
+                if len(leaders) == 1 and 0 not in leaders:
+                    return int(leaders.pop())
+                await trio.sleep(POLL_SECONDS)
+        raise MeasureFailed(f"no leader that all nodes know after {AGREE_SECONDS:.0f} s")
+
+    async def caught_up(self, client: Client, node: int, leader: int) -> None:
+        """Wait until `node` has applied what `leader` had chosen at this moment."""
+        with trio.move_on_after(AGREE_SECONDS):
+            goal: int | None = None
+            while True:
+                if goal is None and (ahead := await client.status(leader)):
+                    goal = int(ahead["chosen"])
+                own = await client.status(node)
+                if goal is not None and own and own["applied"] >= goal:
+                    return
+                await trio.sleep(POLL_SECONDS)
+        raise MeasureFailed(f"node {node} did not catch up within {AGREE_SECONDS:.0f} s")
+
+    def resident_kib(self) -> list[int]:
+        """The memory of each node, in KiB, in the order of their ids."""
+        return [resident_kib(self._nodes[node].pid) for node in NODES]
+
+    def _errors(self, name: str) -> Path:
+        return self._path.parent / f"{name}.err"
+
+
+@asynccontextmanager
+async def open_cluster(setup: Setup, store: StoreKind) -> AsyncIterator[Cluster]:
+    """Three nodes in a new directory, while the context lasts. Raises `MeasureFailed`."""
+    base = make_directory(setup.directory)
+    try:
+        path = base / "paxos.toml"
+        path.write_text(config_text(setup, store, loopback_addresses(len(NODES))))
+        config = load_config(path)
+        if store == "durable":
+            _make_stores(config)
+        cluster = Cluster(setup, config, path)
+        try:
+            await cluster.start(NODES, first=True)
+            yield cluster
+        finally:
+            with trio.CancelScope(shield=True):
+                await cluster.aclose()
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def make_directory(parent: Path) -> Path:
+    """A new directory on a disk that has room. Raises `MeasureFailed`."""
+    try:
+        free = shutil.disk_usage(parent).free
+        if free < DISK_BYTES_MIN:
+            raise MeasureFailed(
+                f"only {free >> 20} MiB are free where the stores go, {DISK_BYTES_MIN >> 20} are "
+                "needed: name another --directory"
+            )
+        return Path(tempfile.mkdtemp(prefix="paxos-bench-", dir=parent))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MeasureFailed(
+            f"no directory for the stores: {os.fspath(parent)}: {reason}"
+        ) from error
+
+
+def _make_stores(config: ClusterConfig) -> None:
+    for node in NODES:
+        identity = StoreIdentity(config.cluster_id, node, voting=True)
+        try:
+            create_store(config.store_path(node), identity)
+        except StoreError as error:
+            raise MeasureFailed(str(error)) from error

@@ -1,0 +1,71 @@
+"""What a figure was measured on: without it, a figure means nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("pluggable-paxos", "trio", "msgpack", "pysyncobj")
+
+
+def describe_machine(directory: Path) -> dict[str, str]:
+    """Names to values, for people: cores, kernel, Python, versions, date, load, file system."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": f"{len(os.sched_getaffinity(0))} cores, {_processor()}",
+        "memory": f"{_memory_bytes() / 2**30:.0f} GiB",
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": ", ".join(f"{name} {found}" for name, found in _versions()),
+        "stores": f"on {file_system(directory)}",
+        "load": f"{os.getloadavg()[0]:.1f} when it began",
+    }
+
+
+def file_system(path: Path, mounts: str | None = None) -> str:
+    """The type of the file system that `path` is on; `mounts` as in ``/proc/self/mounts``."""
+    if mounts is None:
+        mounts = _read("/proc/self/mounts")
+    target = str(path.resolve())
+    best, found = "", "an unknown file system"
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point = fields[1].replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, found = point, fields[2]
+    return found
+
+
+def _processor() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return " ".join(value.split())
+    return platform.machine()
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _versions() -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name in PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
