@@ -19,9 +19,9 @@ from transports.bench.processes import MeasureFailed, Worker, open_worker, resid
 from transports.bench.wire import Message
 from transports.node.client import Client, open_client
 from transports.node.config import ClusterConfig, load_config
-from transports.node.config_types import StoreKind
-from transports.node.log_create import create_store
-from transports.node.store import StoreError, StoreIdentity
+from transports.node.config.types import StoreKind
+from transports.node.store.api import StoreError, StoreIdentity
+from transports.node.store.log_create import create_store
 
 NODES = (1, 2, 3)
 START_SECONDS = 20.0

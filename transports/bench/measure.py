@@ -27,7 +27,7 @@ from transports.bench.cluster import (
 from transports.bench.processes import MeasureFailed, Worker, open_worker
 from transports.bench.wire import Message
 from transports.node.client import open_client
-from transports.node.config_types import StoreKind
+from transports.node.config.types import StoreKind
 
 NS = 1_000_000_000
 ANSWER_SECONDS = 15.0

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from paxos_core.service import StateMachine
     from transports.node.client import Client, open_client
     from transports.node.config import ClusterConfig, ConfigError, load_config, parse_config
-    from transports.node.log_create import create_store
     from transports.node.node import LeaderGained, LeaderLost, Node, NodeFailed, open_node
-    from transports.node.store import StoreError, StoreIdentity
+    from transports.node.store.api import StoreError, StoreIdentity
+    from transports.node.store.log_create import create_store
 
 _HOMES: Final = {
     "Client": "transports.node.client",
@@ -41,9 +41,9 @@ _HOMES: Final = {
     "Overloaded": "paxos_core.client",
     "ResultTooLarge": "paxos_core.client",
     "StateMachine": "paxos_core.service",
-    "StoreError": "transports.node.store",
-    "StoreIdentity": "transports.node.store",
-    "create_store": "transports.node.log_create",
+    "StoreError": "transports.node.store.api",
+    "StoreIdentity": "transports.node.store.api",
+    "create_store": "transports.node.store.log_create",
     "load_config": "transports.node.config",
     "open_client": "transports.node.client",
     "open_node": "transports.node.node",

@@ -44,10 +44,10 @@ from paxos_core.ready import Event
 from paxos_core.types import format_ballot
 from transports.api import Frame, Transport, TransportError
 from transports.node.config import ClusterConfig, check_frame
-from transports.node.log_open import open_store
 from transports.node.logs import NodeLogger
-from transports.node.memory_store import MemoryStore
-from transports.node.store import Store, StoreDamaged, StoreIdentity
+from transports.node.store.api import Store, StoreDamaged, StoreIdentity
+from transports.node.store.log_open import open_store
+from transports.node.store.memory import MemoryStore
 from transports.node.tasks import background
 from transports.registry import resolve
 

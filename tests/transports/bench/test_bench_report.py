@@ -36,8 +36,8 @@ def make_report(rows: dict[str, Series], peers: Peers, *notes: str) -> Report:
 @pytest.mark.parametrize(
     ("row", "series", "peers", "reached"),
     [
-        ("memory-latency", latencies(250), {"latency": latencies(500)}, True),
-        ("memory-latency", latencies(251), {"latency": latencies(500)}, False),
+        ("memory-latency", latencies(250), {"latency-outside": latencies(500)}, True),
+        ("memory-latency", latencies(251), {"latency-outside": latencies(500)}, False),
         ("memory-latency", latencies(1), {}, None),
         ("memory-throughput", rates(150_000), {"throughput": rates(50_000)}, True),
         ("memory-throughput", rates(150_000), {"throughput": rates(50_001)}, False),

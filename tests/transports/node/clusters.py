@@ -13,7 +13,7 @@ import trio
 
 from transports.node import ClusterConfig, Node, create_store, open_node, parse_config
 from transports.node.machines import Journal
-from transports.node.store import StoreIdentity
+from transports.node.store.api import StoreIdentity
 from transports.testing import free_tcp_addresses
 
 _hubs = count()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from transports.node.log_create import create_store
-from transports.node.log_open import open_store
-from transports.node.log_store import SEAL_NAME, LogStore
-from transports.node.store import StoreIdentity
+from transports.node.store.api import StoreIdentity
+from transports.node.store.log_create import create_store
+from transports.node.store.log_open import open_store
+from transports.node.store.log_store import SEAL_NAME, LogStore
 
 CLUSTER = 0xFEED_FACE_CAFE_0001
 NODE = 3

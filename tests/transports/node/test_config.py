@@ -21,7 +21,7 @@ from transports.node.config import (
     parse_config,
     to_toml,
 )
-from transports.node.config_check import LIMIT_BOUNDS
+from transports.node.config.check import LIMIT_BOUNDS
 
 BASE = Path("/somewhere")
 NODES = '[nodes]\n1 = "127.0.0.1:7101"\n2 = "127.0.0.1:7102"\n3 = "127.0.0.1:7103"\n'

@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 from store_cases import CLUSTER, IDENTITY, NODE, log_file, make, opened, read_back
 
-from transports.node import log_format, log_store
-from transports.node.log_create import create_store
-from transports.node.log_open import open_store, read_identity
-from transports.node.memory_store import MemoryStore
-from transports.node.store import (
+from transports.node.store import log_format, log_store
+from transports.node.store.api import (
     RECORDS_BYTES_MAX,
     Store,
     StoreBusy,
@@ -25,6 +22,9 @@ from transports.node.store import (
     StoreMissing,
     check_records,
 )
+from transports.node.store.log_create import create_store
+from transports.node.store.log_open import open_store, read_identity
+from transports.node.store.memory import MemoryStore
 
 
 def test_a_new_store_is_empty_and_keeps_what_is_written(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_store_is_never_made_over_something_else(tmp_path: Path) -> None:
 def test_a_loser_of_the_race_to_make_a_store_leaves_the_winner_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transports.node.log_create._is_vacant", lambda target: True)
+    monkeypatch.setattr("transports.node.store.log_create._is_vacant", lambda target: True)
     path = make(tmp_path / "s")
     with pytest.raises(StoreExists):
         create_store(path, IDENTITY)
@@ -202,7 +202,7 @@ def test_only_one_holds_a_store(tmp_path: Path) -> None:
     with pytest.raises(StoreBusy, match="another process"):
         open_store(path, CLUSTER, NODE)
     program = (
-        "import sys; from transports.node.log_open import open_store\n"
+        "import sys; from transports.node.store.log_open import open_store\n"
         "try: open_store(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))\n"
         "except Exception as error: print(type(error).__name__)"
     )

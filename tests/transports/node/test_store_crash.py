@@ -11,8 +11,8 @@ import pytest
 from simulated_disk import Killed, Recorder
 from store_cases import log_file, make, opened, read_back
 
-from transports.node import log_store
-from transports.node.store import StoreFailed
+from transports.node.store import log_store
+from transports.node.store.api import StoreFailed
 
 SEEDS = 12
 

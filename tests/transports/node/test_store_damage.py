@@ -21,9 +21,9 @@ from store_cases import (
     seal_file,
 )
 
-from transports.node import log_format, log_open, log_scan
-from transports.node.log_open import open_store
-from transports.node.store import StoreDamaged, StoreForeign
+from transports.node.store import log_format, log_open, log_scan
+from transports.node.store.api import StoreDamaged, StoreForeign
+from transports.node.store.log_open import open_store
 
 RECORDS = [b"all", b"promise 1", b"vote 2", b"", b"vote three"]
 SPARE_BYTES = 64

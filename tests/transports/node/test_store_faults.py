@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from store_cases import CLUSTER, NODE, make, opened, read_back, require
 
-from transports.node import log_create
-from transports.node.store import StoreFailed
+from transports.node.store import log_create
+from transports.node.store.api import StoreFailed
 
 PROGRAM = """
 import sys
-from transports.node.log_open import open_store
+from transports.node.store.log_open import open_store
 store, records = open_store(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), preallocate_bytes=4096)
 print("opened", flush=True)
 for number, checkpoint in enumerate([False, False, True, False, True, False]):

@@ -60,7 +60,7 @@ def test_what_was_acknowledged_is_read_back(
 
 
 def _unfinished(store: object, batch: list[bytes], cut: float) -> tuple[bytes, int]:
-    from transports.node.log_format import pack_batch
+    from transports.node.store.log_format import pack_batch
 
     segment = store._segment  # type: ignore[attr-defined]
     data, crc = pack_batch(segment.salt, segment.batches, batch)
@@ -68,6 +68,6 @@ def _unfinished(store: object, batch: list[bytes], cut: float) -> tuple[bytes, i
 
 
 def _log_name(store: object) -> str:
-    from transports.node.log_store import segment_name
+    from transports.node.store.log_store import segment_name
 
     return segment_name(store._segment.generation)  # type: ignore[attr-defined]

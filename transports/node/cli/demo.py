@@ -19,9 +19,9 @@ from transports.node.cli.failures import FAILED, Misuse
 from transports.node.cli.options import output_option
 from transports.node.cli.running import run
 from transports.node.config import ClusterConfig, StoreKind, to_toml
-from transports.node.log_create import create_store
 from transports.node.logs import LOGGER_NAME, configure_logging
-from transports.node.store import StoreIdentity
+from transports.node.store.api import StoreIdentity
+from transports.node.store.log_create import create_store
 from transports.registry import resolve
 
 NODES: Final = (1, 2, 3)

@@ -44,7 +44,7 @@ def explain(error: Exception) -> tuple[str, int] | None:
     told = _classify(error)
     if told is None:
         return None
-    from transports.node.config_text import one_line
+    from transports.node.config.text import one_line
 
     message, status = told
     return one_line(message), status
@@ -72,7 +72,7 @@ def _classify_own(error: Exception) -> tuple[str, int] | None:
     from transports.api import TransportError
     from transports.node.config import ConfigError
     from transports.node.node import NodeFailed
-    from transports.node.store import StoreError
+    from transports.node.store.api import StoreError
 
     if isinstance(error, ConfigError):
         return str(error), MISUSED

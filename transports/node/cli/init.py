@@ -94,8 +94,8 @@ def _chosen_nodes(
 
 
 def _make(config: ClusterConfig, nodes: tuple[int, ...], *, voting: bool) -> None:
-    from transports.node.log_create import create_store
-    from transports.node.store import StoreIdentity
+    from transports.node.store.api import StoreIdentity
+    from transports.node.store.log_create import create_store
 
     # All or none: with one store lost, `init --all` must not quietly make a new one that votes.
     for node in nodes:

@@ -25,7 +25,7 @@ from transports.node.cli.output import as_json, print_json, print_table, shown
 from transports.node.cli.running import run
 from transports.node.client import Client, open_client
 from transports.node.config import ClusterConfig
-from transports.node.log_open import open_store
+from transports.node.store.log_open import open_store
 
 
 @dataclass(frozen=True, slots=True)

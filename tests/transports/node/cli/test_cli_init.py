@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from transports.node.config import load_config
-from transports.node.log_open import read_identity
+from transports.node.store.log_open import read_identity
 
 
 def test_the_example_is_a_configuration_and_is_never_overwritten(paxos, home: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transports.node.store import Store, StoreFailed, StoreIdentity, check_records
+from transports.node.store.api import Store, StoreFailed, StoreIdentity, check_records
 
 
 class MemoryStore(Store):

@@ -15,8 +15,8 @@ import msgspec
 
 from paxos_core.config import Limits, Timing
 from paxos_core.types import NODE_MAX
-from transports.node.config_text import Place, one_line
-from transports.node.config_types import ConfigError, QuorumSizes, Scalar, StoreKind
+from transports.node.config.text import Place, one_line
+from transports.node.config.types import ConfigError, QuorumSizes, Scalar, StoreKind
 
 NODES_MAX: Final = 15
 NAME_CHARACTERS_MAX: Final = 255

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from transports.node.config_types import ClusterConfig
+    from transports.node.config.types import ClusterConfig
 
 SHOWN_CHARACTERS_MAX: Final = 500
 

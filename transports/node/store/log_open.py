@@ -15,8 +15,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, TypeVar
 
-from transports.node import log_format as fmt
-from transports.node.log_scan import (
+from transports.node.store import log_format as fmt
+from transports.node.store.api import (
+    StoreBusy,
+    StoreDamaged,
+    StoreFailed,
+    StoreForeign,
+    StoreIdentity,
+    StoreMissing,
+)
+from transports.node.store.log_scan import (
     CHUNK_BYTES,
     Acknowledged,
     BadRegion,
@@ -24,7 +32,7 @@ from transports.node.log_scan import (
     pread_exactly,
     scan_segment,
 )
-from transports.node.log_store import (
+from transports.node.store.log_store import (
     IDENTITY_NAME,
     NEW_SEGMENT_NAME,
     PREALLOCATE_BYTES,
@@ -35,14 +43,6 @@ from transports.node.log_store import (
     describe_failure,
     segment_name,
     write_all,
-)
-from transports.node.store import (
-    StoreBusy,
-    StoreDamaged,
-    StoreFailed,
-    StoreForeign,
-    StoreIdentity,
-    StoreMissing,
 )
 
 _SMALL_FILE_BYTES_MAX: Final = 4096

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
-from transports.node.log_format import (
+from transports.node.store.log_format import (
     BATCH_HEADER_BYTES,
     BATCH_MAGIC_BYTES,
     SEGMENT_HEADER_BYTES,

@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from transports.node.log_format import (
+from transports.node.store.api import (
+    Store,
+    StoreDamaged,
+    StoreFailed,
+    StoreIdentity,
+    check_records,
+)
+from transports.node.store.log_format import (
     SEGMENT_HEADER_BYTES,
     Seal,
     SegmentHeader,
@@ -29,14 +36,7 @@ from transports.node.log_format import (
     pack_seal,
     pack_segment_header,
 )
-from transports.node.log_scan import BadRegion, read_records
-from transports.node.store import (
-    Store,
-    StoreDamaged,
-    StoreFailed,
-    StoreIdentity,
-    check_records,
-)
+from transports.node.store.log_scan import BadRegion, read_records
 
 PREALLOCATE_BYTES: Final = 8 << 20
 CHECKPOINT_BATCH_BYTES: Final = 4 << 20

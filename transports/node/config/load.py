@@ -1,9 +1,4 @@
-"""The cluster's configuration: one TOML file, the same for every node and client.
-
-Everything is checked before anything starts. A mistake is a `ConfigError` of
-exactly one line: the file, the line where it can be found, the key, what is
-wrong, and the cure. `docs/configuration.md` lists every key.
-"""
+"""Reads the TOML file, or a text, and checks it from the top."""
 
 from __future__ import annotations
 
@@ -15,17 +10,12 @@ import msgspec
 
 from paxos_core.config import FRAME_BYTES_MIN, Limits
 from paxos_core.service import command_room
-from transports.node import config_check as check
-from transports.node.config_text import Place, one_line, to_toml
-from transports.node.config_types import (
+from transports.node.config import check
+from transports.node.config.text import Place, one_line
+from transports.node.config.types import (
     ClusterConfig,
     ConfigError,
     LogConfig,
-    LogFormat,
-    LogLevel,
-    QuorumSizes,
-    Scalar,
-    StoreKind,
 )
 
 FILE_BYTES_MAX: Final = 1 << 20
@@ -126,19 +116,3 @@ def _check_frame_option(place: Place, config: ClusterConfig) -> None:
             ("limits", "command_bytes_max") if given else ("transport_options", "frame_bytes_max")
         )
         raise check.mistake(place, path, problem, cure) from error
-
-
-__all__ = [
-    "ClusterConfig",
-    "ConfigError",
-    "LogConfig",
-    "LogFormat",
-    "LogLevel",
-    "QuorumSizes",
-    "Scalar",
-    "StoreKind",
-    "check_frame",
-    "load_config",
-    "parse_config",
-    "to_toml",
-]

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from transports.node import log_format as fmt
-from transports.node.log_store import (
+from transports.node.store import log_format as fmt
+from transports.node.store.api import StoreExists, StoreFailed, StoreIdentity
+from transports.node.store.log_store import (
     FILE_MODE,
     IDENTITY_NAME,
     SEAL_NAME,
@@ -19,7 +20,6 @@ from transports.node.log_store import (
     write_all,
     write_segment,
 )
-from transports.node.store import StoreExists, StoreFailed, StoreIdentity
 
 FIRST_GENERATION: Final = 1
 
