@@ -9,7 +9,7 @@ from paxos_core.client import Client, ClientConfig, ClientReady, Completion
 from paxos_core.codec import Codec, DecodeError
 from paxos_core.config import Limits, ReplicaConfig, SessionLimits, Timing
 from paxos_core.durable import DurableState, RecordError, decode_record, encode_record, replay
-from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded, Poisoned
+from paxos_core.errors import CommandTooLarge, MachineFailed, NotLeader, Overloaded, Poisoned
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import CaughtUp, Decided, LeaderChanged, Ready
 from paxos_core.replica import Replica
@@ -29,6 +29,7 @@ __all__ = [
     "DurableState",
     "LeaderChanged",
     "Limits",
+    "MachineFailed",
     "NotLeader",
     "Overloaded",
     "Poisoned",

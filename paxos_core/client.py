@@ -390,17 +390,14 @@ class Client:
         return since is not None and self._now - since < SILENT_RETRIES * self.config.retry_ticks
 
     def _lose_session(self, group: _Group) -> None:
-        """The cluster dropped the session: ask for a new one; go on where that is safe."""
+        """The cluster dropped the session: later commands go into a new one.
+
+        Not these, also when they were sent but once: a copy that the network made
+        may have been applied before the session was dropped.
+        """
         if group.request.session == self.session:
             self.session = 0
-        if group.certain:
-            self._drop(group)
-            # Back to its place, so that the queue stays in the order of its deadlines.
-            at = sum(waiting.ticket < group.waiting.ticket for waiting in self._queue)
-            self._queue.insert(at, group.waiting)
-            self._queued += len(group.waiting.commands)
-        else:
-            self._fail(group, OutcomeUnknown("the session was dropped while a retry was out"))
+        self._fail(group, OutcomeUnknown("the cluster dropped this client's session meanwhile"))
 
     # Time
 

@@ -21,5 +21,9 @@ class CommandTooLarge(ValueError):
     """The command does not fit the largest value; nothing was taken."""
 
 
+class MachineFailed(Exception):
+    """The application's state machine broke its contract: this replica cannot follow the log."""
+
+
 class Poisoned(Exception):
     """An invariant broke earlier: this replica's state is not to be trusted."""

@@ -19,7 +19,7 @@ from paxos_core import messages as m
 from paxos_core.batch import BATCH_COMMANDS_MAX, NOOP, decode_batch
 from paxos_core.config import VALUE_OVERHEAD_BYTES, SessionLimits
 from paxos_core.durable import Snapshot
-from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded
+from paxos_core.errors import CommandTooLarge, MachineFailed, NotLeader, Overloaded
 from paxos_core.ready import Decided, LeaderChanged, Ready
 from paxos_core.replica import Replica
 from paxos_core.session import (
@@ -146,8 +146,7 @@ class Service:
     def take(self) -> Ready:
         """What followed from the inputs. `decided` is applied already; it is there to watch.
 
-        Raises whatever the state machine raises, `SnapshotError`, and `ValueError`
-        for a snapshot over its limit.
+        Raises `MachineFailed`, `SnapshotError`, and `ValueError` for a snapshot over its limit.
         """
         ready = self.replica.take()
         for event in ready.events:
@@ -220,8 +219,12 @@ class Service:
         for entry in decided:
             assert entry.slot == self.applied, "a slot was decided out of order"
             if entry.commands:
-                for outcome in execute(entry.slot, entry.commands, apply):
-                    self._tell(outcome)
+                try:
+                    for outcome in execute(entry.slot, entry.commands, apply):
+                        self._tell(outcome)
+                except MachineFailed as error:
+                    error.args = (f"the state machine failed at slot {entry.slot}: {error}",)
+                    raise
             link = _LINK.pack(entry.slot, entry.checksum)
             self._digest = blake2b(self._digest + link, digest_size=_DIGEST_BYTES).digest()
             self.applied += 1
@@ -257,11 +260,19 @@ class Service:
     # Snapshots
 
     def _snapshot(self) -> None:
+        try:
+            machine = self.machine.snapshot()
+        except Exception as error:
+            raise _failed("snapshot", error) from error
+        if type(machine) is not bytes:
+            raise MachineFailed(
+                f"the state machine's snapshot returned {type(machine).__name__}, not bytes"
+            )
         state = [
             SNAPSHOT_VERSION,
             self._digest,
             self._sessions.dump(),
-            self.machine.snapshot(),
+            machine,
         ]
         self.replica.compact(self.applied, msgpack.packb(state))
 
@@ -278,7 +289,10 @@ class Service:
                 f"this code reads {SNAPSHOT_VERSION}"
             )
         self._digest = digest
-        self.machine.restore(state)
+        try:
+            self.machine.restore(state)
+        except Exception as error:
+            raise _failed("restore", error) from error
         self.applied = snapshot.slot
 
     # For people
@@ -304,6 +318,10 @@ class Service:
             "pending_bytes": status.pending_bytes,
             "in_flight_slots": status.in_flight_slots,
         }
+
+
+def _failed(what: str, error: Exception) -> MachineFailed:
+    return MachineFailed(f"the state machine's {what} raised {type(error).__name__}: {error}")
 
 
 def command_room(frame_bytes_max: int) -> int:

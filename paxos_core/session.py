@@ -24,6 +24,7 @@ import msgpack
 
 from paxos_core.batch import BATCH_COMMANDS_MAX, decode_batch
 from paxos_core.config import SessionLimits
+from paxos_core.errors import MachineFailed
 from paxos_core.messages import Reason
 from paxos_core.types import Slot
 
@@ -163,7 +164,7 @@ class SessionTable:
     ) -> Iterator[Outcome]:
         """Apply what a slot decided, with the application's `apply`; tells what came of it.
 
-        `apply` must be deterministic. Whatever it raises passes through.
+        `apply` must be deterministic. Raises `MachineFailed` if it raises, or returns no bytes.
         """
         for index, command in enumerate(commands):
             group = decode_group(command)
@@ -230,7 +231,13 @@ class SessionTable:
 
     def _apply_all(self, commands: list[bytes], apply: Callable[[bytes], bytes]) -> list[Result]:
         limit = self._limits.result_bytes_max
-        results = list(map(apply, commands))
+        try:
+            results = list(map(apply, commands))
+        except Exception as error:
+            raise MachineFailed(f"apply raised {type(error).__name__}: {error}") from error
+        if not set(map(type, results)) <= {bytes}:
+            wrong = next(type(r).__name__ for r in results if type(r) is not bytes)
+            raise MachineFailed(f"apply returned {wrong}, not bytes")
         if results and max(map(len, results)) > limit:
             return [None if len(result) > limit else result for result in results]
         return cast(list[Result], results)
@@ -244,6 +251,7 @@ class SessionTable:
         apply: Callable[[bytes], bytes],
     ) -> Iterator[Outcome]:
         """Some of the group came before: apply only what did not, one by one."""
+        # First, and for no command: that the group is through, whatever becomes of its parts.
         yield Answered(session, first, first, [])
         for number, command in enumerate(commands, first):
             if number < known.floor:

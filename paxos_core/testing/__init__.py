@@ -1,1 +1,21 @@
-"""To be written."""
+"""A deterministic simulator of a whole cluster, its invariants, and scripted clusters.
+
+``simulate(Options(seed=7))`` runs one seed and raises `SimulationFailure` if an
+invariant breaks; ``python -m paxos_core.testing --seeds 0:2000`` runs many.
+"""
+
+from paxos_core.testing.failure import SimulationFailure, Violation
+from paxos_core.testing.minimise import minimise
+from paxos_core.testing.options import Options
+from paxos_core.testing.script import run_script
+from paxos_core.testing.simulator import Simulation, simulate
+
+__all__ = [
+    "Options",
+    "Simulation",
+    "SimulationFailure",
+    "Violation",
+    "minimise",
+    "run_script",
+    "simulate",
+]

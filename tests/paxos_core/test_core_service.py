@@ -11,6 +11,7 @@ from core_kit import campaign, chosen, config, drain, elect, of_type, value_of
 from paxos_core import (
     Codec,
     Limits,
+    MachineFailed,
     Ready,
     Replica,
     Service,
@@ -354,7 +355,22 @@ def test_what_the_state_machine_raises_stops_the_service() -> None:
         drain(service)
     session = opened(service)
     service.receive(CLIENT, request(session, 1, b"a"))
-    with pytest.raises(LookupError, match="no such key"):
+    with pytest.raises(MachineFailed, match=r"at slot 1: apply raised LookupError: no such key$"):
+        drain(service)
+
+
+def test_a_result_that_is_no_bytes_stops_the_service() -> None:
+    class Wrong(Tape):
+        def apply(self, command: bytes) -> bytes:
+            return "text"  # type: ignore[return-value]
+
+    service = Service(Replica(config(1, (1,))), Wrong())
+    for _ in range(60):
+        service.tick()
+        drain(service)
+    session = opened(service)
+    service.receive(CLIENT, request(session, 1, b"a"))
+    with pytest.raises(MachineFailed, match=r"at slot 1: apply returned str, not bytes$"):
         drain(service)
 
 

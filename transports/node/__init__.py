@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from paxos_core.service import StateMachine
     from transports.node.client import Client, open_client
     from transports.node.config import ClusterConfig, ConfigError, load_config, parse_config
+    from transports.node.logs import configure_logging
     from transports.node.node import LeaderGained, LeaderLost, Node, NodeFailed, open_node
+    from transports.node.questions import NodeSilent
     from transports.node.store.api import StoreError, StoreIdentity
     from transports.node.store.log_create import create_store
 
@@ -37,12 +39,14 @@ _HOMES: Final = {
     "LeaderLost": "transports.node.node",
     "Node": "transports.node.node",
     "NodeFailed": "transports.node.node",
+    "NodeSilent": "transports.node.questions",
     "OutcomeUnknown": "paxos_core.client",
     "Overloaded": "paxos_core.client",
     "ResultTooLarge": "paxos_core.client",
     "StateMachine": "paxos_core.service",
     "StoreError": "transports.node.store.api",
     "StoreIdentity": "transports.node.store.api",
+    "configure_logging": "transports.node.logs",
     "create_store": "transports.node.store.log_create",
     "load_config": "transports.node.config",
     "open_client": "transports.node.client",
@@ -72,12 +76,14 @@ __all__ = [
     "LeaderLost",
     "Node",
     "NodeFailed",
+    "NodeSilent",
     "OutcomeUnknown",
     "Overloaded",
     "ResultTooLarge",
     "StateMachine",
     "StoreError",
     "StoreIdentity",
+    "configure_logging",
     "create_store",
     "load_config",
     "open_client",

@@ -13,13 +13,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import msgpack
 import trio
 
 from paxos_core import Client as ClientCore
 from paxos_core import ClientConfig, Codec, DecodeError
-from paxos_core.batch import decode_batch
-from paxos_core.checksum import checksum
 from paxos_core.client import (
     ClientError,
     ClusterUnreachable,
@@ -30,22 +27,19 @@ from paxos_core.client import (
     Overloaded,
     ResultTooLarge,
 )
-from paxos_core.messages import Chosen, Learn, Message, StatusReply, StatusRequest
+from paxos_core.messages import Chosen, Message, StatusReply
 from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Transport
 from transports.node.config import ClusterConfig, check_frame
+from transports.node.questions import NodeSilent, Questions
 from transports.node.tasks import background
 from transports.registry import resolve
-
-ASK_SECONDS = 0.25
 
 
 @dataclass(slots=True)
 class _Call:
-    """Commands that one task waits for together; `missing` have no outcome yet."""
+    """What one task waits for."""
 
-    ticket: int
-    missing: int
-    outcomes: list[Outcome | None]
+    outcomes: list[Outcome | None] = field(default_factory=list)
     done: trio.Event = field(default_factory=trio.Event)
 
 
@@ -60,9 +54,8 @@ class Client:
         self._calls: dict[int, _Call] = {}
         self._listeners: dict[int, Callable[[Completion], None]] = {}
         self._flush_due = trio.Event()
-        self._status: dict[int, dict[str, Any]] = {}
-        self._chosen: dict[int, dict[int, Chosen]] = {}
-        self._answered = trio.Event()
+        self._questions = Questions(self._send)
+        self._closed = False
 
     @property
     def command_bytes_max(self) -> int:
@@ -74,11 +67,12 @@ class Client:
 
         Raises `CommandTooLarge`, `Overloaded`, `ClusterUnreachable` (it was not
         applied), `OutcomeUnknown` (it may have been), `ResultTooLarge` (it was).
-        Cancelled, it may have been applied as well.
+        Cancelled, it may have been applied as well. Raises `TypeError` for what is
+        not `bytes`, and `trio.ClosedResourceError` once the client is closed.
         """
         alone = self._core.outstanding == 0
         ticket = self._submit_core([command])
-        call = self._calls[ticket] = _Call(ticket, 1, [None])
+        call = self._calls[ticket] = _Call()
         if alone:
             self._flush()
         else:
@@ -134,10 +128,12 @@ class Client:
         A command that cannot be taken (`CommandTooLarge`, `Overloaded`) ends the
         stream: what is on its way is waited for, then the error is raised.
         """
+        if outstanding < 1:
+            raise ValueError(f"outstanding is at least 1, not {outstanding}")
         source = iter(commands)
         on_their_way = 0
         idle = trio.Event()
-        refusal: ClientError | None = None
+        refusal: Exception | None = None
 
         def ended(completion: Completion) -> None:
             nonlocal on_their_way
@@ -146,13 +142,13 @@ class Client:
             # The next ones leave within the drain that brought these answers.
             try:
                 fill()
-            except ClientError as error:
+            except Exception as error:
                 # Not here, where it would end the receiving of everybody's answers.
                 refuse(error)
             if on_their_way == 0:
                 idle.set()
 
-        def refuse(error: ClientError) -> None:
+        def refuse(error: Exception) -> None:
             nonlocal refusal, source
             refusal, source = error, iter(())
 
@@ -174,6 +170,12 @@ class Client:
             raise refusal
 
     def _submit_core(self, commands: list[bytes]) -> int:
+        if self._closed:
+            raise trio.ClosedResourceError
+        if not set(map(type, commands)) <= {bytes}:
+            # Here, where only the caller sees it: later it would end everybody's tasks.
+            wrong = next(type(c).__name__ for c in commands if type(c) is not bytes)
+            raise TypeError(f"a command is bytes, not {wrong}")
         largest = max(map(len, commands))
         if largest > self.command_bytes_max:
             raise CommandTooLarge(
@@ -185,45 +187,18 @@ class Client:
 
     async def status(self, node: int, timeout: float = 1.0) -> dict[str, Any] | None:
         """What `Node.status` says there; `None` if no answer comes within `timeout` seconds."""
-        self._status.pop(node, None)
-        with trio.move_on_after(timeout):
-            while node not in self._status:
-                self._send([(node, StatusRequest(secrets.randbits(63)))])
-                await self._wait_answer()
-        return self._status.pop(node, None)
+        return await self._questions.status(node, timeout)
 
-    async def log(
+    def log(
         self, node: int, first_slot: int = 0, timeout: float = 1.0
     ) -> AsyncIterator[tuple[int, list[bytes]]]:
         """The log of `node` from `first_slot`, as (slot, commands), up to what it knows chosen.
 
-        Ends early if the node does not answer for `timeout` seconds. Begins later
-        than asked if the node has trimmed its log. Commands are as the log has
-        them: `paxos_core.session.decode_group` reads one.
+        Begins later than asked if the node has trimmed its log. Commands are as the
+        log has them: `paxos_core.session.decode_group` reads one. Raises `NodeSilent`
+        when the node does not answer for `timeout` seconds.
         """
-        chosen = self._chosen[node] = {}
-        slot = first_slot
-        try:
-            while True:
-                with trio.move_on_after(timeout) as scope:
-                    while slot not in chosen:
-                        self._send([(node, Learn(slot))])
-                        await self._wait_answer()
-                        slot = max(slot, min(chosen, default=slot))
-                if scope.cancelled_caught:
-                    return
-                entry = chosen.pop(slot)
-                if checksum(entry.value) == entry.checksum:
-                    yield slot, decode_batch(entry.value) or []
-                slot += 1
-                if slot >= entry.watermark:
-                    return
-        finally:
-            self._chosen.pop(node, None)
-
-    async def _wait_answer(self) -> None:
-        with trio.move_on_after(ASK_SECONDS):
-            await self._answered.wait()
+        return self._questions.log(node, first_slot, timeout)
 
     # The loop
 
@@ -238,10 +213,8 @@ class Client:
                 if claimed != sender:
                     continue
                 match message:
-                    case StatusReply():
-                        self._note_status(sender, message)
-                    case Chosen():
-                        self._note_chosen(sender, message)
+                    case StatusReply() | Chosen():
+                        self._questions.receive(sender, message)
                     case _:
                         receive(sender, message)
             self._flush()
@@ -301,26 +274,6 @@ class Client:
                 listener(Completion(ticket + start, outcomes[start:end]))
             start = end
 
-    def _note_status(self, sender: int, reply: StatusReply) -> None:
-        try:
-            status = msgpack.unpackb(reply.status)
-        except ValueError:
-            return
-        if isinstance(status, dict):
-            self._status[sender] = status
-            self._notify()
-
-    def _note_chosen(self, sender: int, chosen: Chosen) -> None:
-        wanted = self._chosen.get(sender)
-        if wanted is not None:
-            wanted[chosen.slot] = chosen
-            if chosen.slot + 1 == chosen.page_end:
-                self._notify()
-
-    def _notify(self) -> None:
-        self._answered.set()
-        self._answered = trio.Event()
-
 
 @asynccontextmanager
 async def open_client(config: ClusterConfig, *, timeout: float = 10.0) -> AsyncIterator[Client]:
@@ -344,8 +297,11 @@ async def open_client(config: ClusterConfig, *, timeout: float = 10.0) -> AsyncI
             )
         )
         client = Client(config, core, transport)
-        async with background(client._receive_loop, client._tick_loop, client._flush_loop):
-            yield client
+        try:
+            async with background(client._receive_loop, client._tick_loop, client._flush_loop):
+                yield client
+        finally:
+            client._closed = True
 
 
 __all__ = [
@@ -353,6 +309,7 @@ __all__ = [
     "ClientError",
     "ClusterUnreachable",
     "CommandTooLarge",
+    "NodeSilent",
     "Outcome",
     "OutcomeUnknown",
     "Overloaded",

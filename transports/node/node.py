@@ -13,6 +13,7 @@ falls silent, so that the others elect a leader whose disk does not.
 from __future__ import annotations
 
 import gc
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -313,7 +314,9 @@ def _stopped(node: Node, error: Exception) -> NodeFailed:
         reason = f"an invariant of the protocol is broken: {error}"
     else:
         reason = str(error) or type(error).__name__
-    node._log.error("failed", reason=reason)
+    # One line for whoever runs the node; where it happened, for whoever must mend it.
+    trace = "".join(traceback.format_exception(error.__cause__ or error))
+    node._log.error("failed", reason=reason, traceback=trace)
     failed = NodeFailed(f"node {node.id} stops: {reason}")
     failed.__cause__ = error
     return failed

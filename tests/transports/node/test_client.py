@@ -14,6 +14,7 @@ from transports.node import (
     ClusterUnreachable,
     CommandTooLarge,
     ConfigError,
+    NodeSilent,
     OutcomeUnknown,
     Overloaded,
     open_client,
@@ -159,9 +160,46 @@ async def test_a_command_too_large_in_a_stream_ends_it_after_the_others(
         assert await client.submit(b"d") == b"3"
 
 
-async def test_the_log_of_a_node_that_is_down_is_empty(
+async def test_the_log_of_a_node_that_is_down_is_no_log(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     config = make_config(tmp_path)
     async with open_client(config) as client:
-        assert [entry async for entry in client.log(2)] == []
+        with pytest.raises(NodeSilent, match=r"^node 2 did not answer for 1 s$"):
+            [entry async for entry in client.log(2)]
+
+
+async def test_two_tasks_read_the_log_of_one_node_at_once(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    slots: list[list[int]] = []
+
+    async def read() -> None:
+        slots.append([slot async for slot, _ in client.log(1)])
+
+    async with open_cluster(config), open_client(config) as client:
+        for number in range(300):
+            await client.submit(b"%d" % number)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            nursery.start_soon(read)
+    assert slots[0] == slots[1] == list(range(len(slots[0])))
+    assert len(slots[0]) >= 300
+
+
+async def test_one_caller_s_mistake_is_its_own(tmp_path: Path, autojump_clock: object) -> None:
+    config = make_config(tmp_path)
+    async with open_cluster(config), open_client(config) as client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.submit, b"good")
+            await trio.lowlevel.checkpoint()
+            with pytest.raises(TypeError, match=r"^a command is bytes, not str$"):
+                await client.submit("text")  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match=r"^a command is bytes, not int$"):
+                await client.submit_many([b"first", 2], outstanding=1)  # type: ignore[list-item]
+        with pytest.raises(ValueError, match="at least 1, not 0"):
+            await client.submit_many([b"x"], outstanding=0)
+        assert await client.submit(b"after") == b"3"
+    with pytest.raises(trio.ClosedResourceError):
+        await client.submit(b"late")

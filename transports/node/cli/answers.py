@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import trio
 
 from transports.node.client import Client
+from transports.node.questions import NodeSilent
 
 Answers = Mapping[int, "NodeAnswer | None"]
 """Node -> its answer, or None if it gave none."""
@@ -98,12 +99,13 @@ async def read_log(
         return found
     log = cast("AsyncGenerator[Decided, None]", client.log(node, first, timeout))
     async with aclosing(log) as decided:
-        async for slot, commands in decided:
-            if slot != first + len(found):
-                break
-            found.append((slot, commands))
-            if slot + 1 == end:
-                break
+        with suppress(NodeSilent):
+            async for slot, commands in decided:
+                if slot != first + len(found):
+                    break
+                found.append((slot, commands))
+                if slot + 1 == end:
+                    break
     return found
 
 

@@ -1,0 +1,112 @@
+"""Messages, records and values as text, for traces and transcripts."""
+
+from __future__ import annotations
+
+from paxos_core import messages as m
+from paxos_core.batch import decode_batch
+from paxos_core.durable import ChosenUpTo, ChosenValue, Promised, Record, Snapshot, Voted
+from paxos_core.session import NO_SESSION, decode_group
+from paxos_core.types import Slot, format_ballot
+
+TEXT_MAX = 40
+
+
+def describe_value(value: bytes) -> str:
+    """The commands in a value; ``no-op`` if there are none."""
+    commands = decode_batch(value)
+    if commands is None:
+        return "(no batch)"
+    return " + ".join(map(_describe_command, commands)) or "no-op"
+
+
+def _describe_command(command: bytes) -> str:
+    group = decode_group(command)
+    if group is None:
+        return _short(command)
+    session, _, first, commands = group
+    if session == NO_SESSION:
+        return "open session"
+    texts = ", ".join(map(_short, commands))
+    return f"session {session:#x} from {first}: {texts}"
+
+
+def _short(data: bytes) -> str:
+    text = data.decode("ascii", "backslashreplace")
+    return text if len(text) <= TEXT_MAX else text[:TEXT_MAX] + "..."
+
+
+def describe_vote(vote: m.Vote) -> str:
+    """One vote of a promise."""
+    return f"slot {vote.slot} in {format_ballot(vote.ballot)}: {describe_value(vote.value)}"
+
+
+def describe_message(message: m.Message) -> str:
+    """One line for one message."""
+    match message:
+        case m.PreVote(ballot, watermark):
+            return f"PreVote {format_ballot(ballot)}, {_below(watermark)}"
+        case m.PreVoteReply(ballot, granted, promised, watermark):
+            answer = "granted" if granted else "refused"
+            return (
+                f"PreVoteReply {format_ballot(ballot)} {answer}, "
+                f"promised {format_ballot(promised)}, {_below(watermark)}"
+            )
+        case m.Prepare(ballot, from_slot):
+            return f"Prepare {format_ballot(ballot)}, slots {from_slot} and up"
+        case m.Promise():
+            return _describe_promise(message)
+        case m.Accept(ballot, slot, watermark, _, value):
+            return (
+                f"Accept {format_ballot(ballot)}, slot {slot}: {describe_value(value)}"
+                f" ({_below(watermark)})"
+            )
+        case m.Accepted(ballot, first, last):
+            slots = f"slot {first}" if first == last else f"slots {first}..{last}"
+            return f"Accepted {format_ballot(ballot)}, {slots}"
+        case m.Nack(ballot, promised):
+            return f"Nack {format_ballot(ballot)}, promised {format_ballot(promised)}"
+        case _:
+            return _describe_keeping_up(message)
+
+
+def _describe_keeping_up(message: m.Message) -> str:
+    match message:
+        case m.Heartbeat(ballot, watermark, _):
+            return f"Heartbeat {format_ballot(ballot)}, {_below(watermark)}"
+        case m.HeartbeatAck(ballot, watermark, _):
+            return f"HeartbeatAck {format_ballot(ballot)}, {_below(watermark)}"
+        case m.Learn(from_slot):
+            return f"Learn, slots {from_slot} and up"
+        case m.Chosen(slot, _, watermark, _, value):
+            return f"Chosen, slot {slot}: {describe_value(value)} ({_below(watermark)})"
+        case m.SnapshotChunk(slot, offset, _, total, _, chunk):
+            end = offset + len(chunk)
+            return f"SnapshotChunk below slot {slot}, bytes {offset}..{end} of {total}"
+        case _:
+            text = repr(message)
+            return text if len(text) < 160 else text[:157] + "..."
+
+
+def _describe_promise(promise: m.Promise) -> str:
+    votes = "; ".join(map(describe_vote, promise.votes)) or "no votes"
+    more = "" if promise.next_slot == m.NO_MORE else f", more from slot {promise.next_slot}"
+    return f"Promise {format_ballot(promise.ballot)}, {votes}{more} ({_below(promise.watermark)})"
+
+
+def _below(watermark: Slot) -> str:
+    return f"chosen below {watermark}"
+
+
+def describe_record(record: Record) -> str:
+    """One record on a disk."""
+    match record:
+        case Promised(ballot):
+            return f"promised {format_ballot(ballot)}"
+        case Voted(slot, ballot, _, value):
+            return f"voted in {format_ballot(ballot)} for slot {slot}: {describe_value(value)}"
+        case ChosenValue(slot, _, value):
+            return f"chosen for slot {slot}: {describe_value(value)}"
+        case ChosenUpTo(slot):
+            return f"chosen below {slot}"
+        case Snapshot(slot, _, data):
+            return f"snapshot below slot {slot}, {len(data)} bytes"

@@ -1,0 +1,140 @@
+"""The healed phase: what must come true once nothing goes wrong any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paxos_core.testing.failure import Violation
+from paxos_core.testing.plan import TICK_UNITS
+
+if TYPE_CHECKING:
+    from paxos_core.testing.members import SimulatedNode
+    from paxos_core.testing.simulator import Simulation
+
+ELECTION_TIMEOUTS_MAX = 4
+SETTLE_TICKS = 250
+
+
+class Healing:
+    """Ends all faults, then waits for a leader, for every outcome, and for agreement."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._healed_at = 0
+        self._led_at = -1
+        self._finals: set[bytes] = set()
+
+    def begin(self, _: None, __: None) -> None:
+        """End every fault and restart everything, but for what is gone for good."""
+        simulation = self._simulation
+        simulation.say("all is healed")
+        self._healed_at = simulation.now
+        simulation.faults.over = True
+        simulation.network.heal()
+        simulation.lose_late_frames()
+        gone = self._choose_gone()
+        for node in simulation.nodes.values():
+            node.armed = 0
+            node.period_units = TICK_UNITS
+            node.disk_units_max = min(simulation.plan.disk_units_max, TICK_UNITS)
+            if node in gone:
+                simulation.crash(node)
+                node.gone = True
+        for node in simulation.nodes.values():
+            simulation.sync(node)
+            if node.paused:
+                simulation.resume(node)
+            if node.service is None:
+                simulation.start(node)
+        simulation.at(TICK_UNITS, self._check)
+
+    def _choose_gone(self) -> list[SimulatedNode]:
+        voting = [node for node in self._simulation.nodes.values() if node.voting]
+        return voting[: self._simulation.plan.gone]
+
+    def _living(self) -> list[SimulatedNode]:
+        return [node for node in self._simulation.nodes.values() if not node.gone]
+
+    def _check(self, _: None, __: None) -> None:
+        simulation = self._simulation
+        simulation.at(TICK_UNITS, self._check)
+        if self._led_at < 0:
+            self._await_leader()
+            return
+        waiting = sum(client.client.outstanding for client in simulation.clients.values())
+        if waiting == 0 and not self._finals:
+            self._submit_finals()
+            return
+        if waiting == 0 and self._agree():
+            self._finish()
+            return
+        limit = self._led_at + (SETTLE_TICKS + self._deadline_ticks()) * TICK_UNITS
+        if simulation.now > limit:
+            states = [(n.id, n.service.applied) for n in self._living() if n.service]
+            raise Violation(
+                "liveness", f"{waiting} commands without outcome, nodes have applied {states}"
+            )
+
+    def _deadline_ticks(self) -> int:
+        return max(client.deadline_ticks for client in self._simulation.plan.clients)
+
+    def _await_leader(self) -> None:
+        simulation = self._simulation
+        waited = simulation.now - self._healed_at
+        if self._has_leader():
+            self._led_at = simulation.now
+            timeout_units = simulation.plan.timing.election_ticks_max * TICK_UNITS
+            timeouts = -(-waited // timeout_units)
+            simulation.history.counts[f"leader within {timeouts} time-outs"] += 1
+            return
+        limit = ELECTION_TIMEOUTS_MAX * simulation.plan.timing.election_ticks_max * TICK_UNITS
+        if waited > limit:
+            raise Violation("liveness", f"no leader in {ELECTION_TIMEOUTS_MAX} election time-outs")
+
+    def _has_leader(self) -> bool:
+        """A phase 2 quorum of voters follows one node that leads."""
+        followers: dict[int, int] = {}
+        for node in self._living():
+            if node.service is not None and node.voting:
+                leader = node.service.replica.leader
+                followers[leader] = followers.get(leader, 0) + 1
+        for node in self._living():
+            if node.service is None or node.service.replica.leader != node.id:
+                continue
+            if followers[node.id] >= self._simulation.plan.quorums.phase2:
+                return True
+        return False
+
+    def _submit_finals(self) -> None:
+        for endpoint, client in self._simulation.clients.items():
+            command = b"f%d" % endpoint
+            self._finals.add(command)
+            self._simulation.submit(client, [command])
+
+    def _agree(self) -> bool:
+        services = [node.service for node in self._living()]
+        applied = {service.applied for service in services if service}
+        if len(applied) != 1:
+            return False
+        digests = {service.digest for service in services if service}
+        if len(digests) != 1:
+            raise Violation("logs are prefixes of one another", "equal lengths, unequal logs")
+        return True
+
+    def _finish(self) -> None:
+        simulation = self._simulation
+        ledger = simulation.history.ledger
+        for node in self._living():
+            assert node.service is not None
+            machine = node.service.machine
+            if getattr(machine, "names", None) != ledger:
+                raise Violation(
+                    "acknowledged commands are never lost", f"node {node.id} lacks some"
+                )
+        for client in simulation.clients.values():
+            if any(client.commands):
+                raise Violation("liveness", "a command was given no outcome")
+        missing = self._finals - set(ledger)
+        if missing and not simulation.plan.kinds & {"evict", "impatient"}:
+            raise Violation("liveness", f"{missing} were not applied in a healthy cluster")
+        simulation.done = True

@@ -1,0 +1,52 @@
+"""The members of a simulated cluster: nodes and clients."""
+
+from __future__ import annotations
+
+from paxos_core.client import Client
+from paxos_core.codec import Codec
+from paxos_core.service import Service
+from paxos_core.testing.chance import Chance
+from paxos_core.testing.disk import Disk
+from paxos_core.testing.plan import TICK_UNITS
+from paxos_core.types import NodeId, WriteId
+
+
+class SimulatedNode:
+    """One member: its service while it runs, and what outlives it."""
+
+    __slots__ = (
+        "armed", "backlog", "chance", "codec", "disk", "disk_free_at", "disk_units_max",
+        "flush_due", "gone", "id", "incarnation", "last_write", "paused", "period_units", "service",
+        "voting", "writes_first",
+    )  # fmt: skip
+
+    def __init__(self, node: NodeId, codec: Codec, disk: Disk, chance: Chance) -> None:
+        self.id = node
+        self.codec = codec
+        self.disk = disk
+        self.chance = chance
+        self.service: Service | None = None
+        self.incarnation = 0
+        self.voting = True
+        self.gone = False
+        self.period_units = TICK_UNITS
+        self.disk_units_max = 1
+        self.disk_free_at = 0
+        self.last_write: WriteId = 0
+        self.writes_first = False
+        self.paused = False
+        self.backlog: list[bytes] = []
+        self.flush_due = False
+        self.armed = 0
+        """Which moment of the next write it will crash at; 0 for none."""
+
+
+class SimulatedClient:
+    """One client and the commands that it has been given, by ticket."""
+
+    __slots__ = ("client", "codec", "commands")
+
+    def __init__(self, client: Client, codec: Codec) -> None:
+        self.client = client
+        self.codec = codec
+        self.commands: list[bytes] = []

@@ -1,0 +1,34 @@
+"""Which run: a seed, and what was taken out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which run: a seed, and what was taken out of it."""
+
+    seed: int
+    without: frozenset[str] = frozenset()
+    """Kinds of fault switched off."""
+    drop: frozenset[int] = frozenset()
+    """Indices of faults left out."""
+    commands: int | None = None
+    """Submissions to keep, from the first; all if `None`."""
+    nodes: int | None = None
+    steps: int | None = None
+    """Stop after so many steps, without the healed phase."""
+
+    def command(self) -> str:
+        """The command that repeats this run."""
+        parts = [f"python -m paxos_core.testing --seed {self.seed}"]
+        if self.without:
+            parts.append("--without " + ",".join(sorted(self.without)))
+        if self.drop:
+            parts.append("--drop " + ",".join(map(str, sorted(self.drop))))
+        for name in ("commands", "nodes", "steps"):
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"--{name} {value}")
+        return " ".join(parts)

@@ -1,0 +1,89 @@
+"""A small cluster that obeys a script, and writes below each command what it did.
+
+The script is text. Lines that begin with ``>`` are commands, lines that begin
+with ``#`` explain, and everything else is output, which `run_script` replaces::
+
+    > cluster 3            three nodes, 1 to 3; also: phase1=2 phase2=2 frame=512 keep=1 window=2
+    > campaign 1           node 1 starts phase 1 in a new ballot, asking nobody first
+    > propose 1 hello      node 1 proposes the command "hello"
+    > deliver 1 -> 2 Accept    what 1 sent to 2 arrives; the kind may be left out
+    > drop 1 -> 2 Accept   what 1 sent to 2 is lost; * stands for any node
+    > copy 1 -> 2 Accept   the network doubles it
+    > stabilize 1 2        deliver what these nodes (all, if none) send one another, until quiet
+    > tick 2 15            15 ticks pass on node 2 (1, if left out)
+    > hold 1               from now on the disk of 1 finishes nothing
+    > sync 1               the disk of 1 finishes what it was given, and goes on as usual
+    > crash 1              node 1 stops; what its disk has not finished is lost
+    > restart 1            node 1 starts from its disk
+    > compact 1            node 1 takes a snapshot and forgets the log behind it
+    > state                what each node knows
+
+Everything else is fixed, so that the same script always gives the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paxos_core.testing.script_cluster import ScriptCluster, ScriptError
+
+__all__ = ["ScriptError", "run_script"]
+
+
+def run_script(text: str) -> str:
+    """The script with fresh output. Raises `ScriptError` for a command it does not know."""
+    cluster: ScriptCluster | None = None
+    lines: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("#") or not line.strip():
+            lines.append(line)
+        elif line.startswith(">"):
+            lines.append(line)
+            words = line[1:].split()
+            try:
+                cluster, output = _obey(cluster, words)
+            except (ScriptError, ValueError, KeyError, IndexError) as error:
+                raise ScriptError(f"line {number}: {line}: {error}") from error
+            lines += [f"  {said}" for said in output]
+    return "\n".join(lines) + "\n"
+
+
+def _obey(
+    cluster: ScriptCluster | None, words: list[str]
+) -> tuple[ScriptCluster | None, list[str]]:
+    verb, *rest = words
+    if verb == "cluster":
+        settings = dict(word.split("=", 1) for word in rest[1:])
+        numbers = {name: int(value) for name, value in settings.items()}
+        return ScriptCluster(int(rest[0]), **numbers), []
+    if cluster is None:
+        raise ScriptError("the first command is: cluster N")
+    act = _verbs(cluster).get(verb)
+    if act is None:
+        raise ScriptError(f"no command {verb!r}")
+    act(rest)
+    return cluster, cluster.take_output()
+
+
+def _verbs(cluster: ScriptCluster) -> dict[str, Callable[[list[str]], None]]:
+    return {
+        "campaign": lambda words: cluster.campaign(int(words[0])),
+        "propose": lambda words: cluster.propose(int(words[0]), " ".join(words[1:])),
+        "deliver": lambda words: cluster.deliver(words[0], words[2], _kind(words)),
+        "drop": lambda words: cluster.drop(words[0], words[2], _kind(words)),
+        "copy": lambda words: cluster.copy(words[0], words[2], _kind(words)),
+        "stabilize": lambda words: cluster.stabilize([int(word) for word in words]),
+        "tick": lambda words: cluster.tick(int(words[0]), int(words[1]) if words[1:] else 1),
+        "hold": lambda words: cluster.hold(int(words[0])),
+        "sync": lambda words: cluster.sync(int(words[0])),
+        "crash": lambda words: cluster.crash(int(words[0])),
+        "restart": lambda words: cluster.restart(int(words[0])),
+        "compact": lambda words: cluster.compact(int(words[0])),
+        "state": lambda words: cluster.state([int(word) for word in words]),
+    }
+
+
+def _kind(words: list[str]) -> str:
+    if words[1] != "->":
+        raise ScriptError("write: 1 -> 2")
+    return words[3] if words[3:] else "*"

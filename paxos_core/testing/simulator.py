@@ -1,0 +1,367 @@
+"""One seed, one run: a cluster, its clients and everything that can go wrong.
+
+Virtual time is a heap of events. A step takes the earliest one, does what it
+says, and checks; nothing else moves. The nodes are `Service` objects, driven as
+a real node drives them; between them go bytes and nothing else.
+
+A run has two phases. In the first, faults come and go. Then all is healed, and
+the cluster must elect, answer every client and agree within bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from paxos_core.client import Client, Overloaded
+from paxos_core.codec import HEADER_BYTES, Codec, DecodeError
+from paxos_core.config import ReplicaConfig
+from paxos_core.durable import DurableState, decode_record, replay
+from paxos_core.messages import Message
+from paxos_core.ready import LeaderChanged, Ready
+from paxos_core.replica import Replica
+from paxos_core.service import Service
+from paxos_core.testing.chance import stream
+from paxos_core.testing.describe import describe_message
+from paxos_core.testing.disk import Disk
+from paxos_core.testing.failure import SimulationFailure, Violation
+from paxos_core.testing.faults import FaultRunner
+from paxos_core.testing.healing import Healing
+from paxos_core.testing.history import History
+from paxos_core.testing.machine import Ledger
+from paxos_core.testing.members import SimulatedClient, SimulatedNode
+from paxos_core.testing.network import Network
+from paxos_core.testing.options import Options
+from paxos_core.testing.plan import TICK_UNITS, Plan, draw_plan
+from paxos_core.types import NODE_MAX, NodeId, WriteId
+
+CLUSTER = 0x51
+STEPS_MAX = 40_000
+_NODE, _GARBAGE = 11, 12
+
+Act = Callable[..., None]
+
+
+class Simulation:
+    """A run that can be stepped. `run` takes it to its end."""
+
+    def __init__(
+        self,
+        options: Options,
+        trace: Callable[[str], None] | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self.options = options
+        self.trace = trace
+        plan = self.plan = plan or draw_plan(options)
+        self.now = 0
+        self.step = 0
+        self.done = False
+        self._heap: list[tuple[int, int, Act, Any, Any]] = []
+        self._sequence = 0
+        self.history = History(plan.quorums, plan.rates.duplicate == 0)
+        self.network = Network(options.seed, plan.rates, self._arrive)
+        self._garbage = stream(options.seed, _GARBAGE)
+        self.nodes = {node: self._make_node(node, plan) for node in plan.quorums.members}
+        self.clients = {c.endpoint: self._make_client(c) for c in plan.clients}
+        self.faults = FaultRunner(self)
+        self.healing = Healing(self)
+        self._fill_heap(plan)
+
+    # Making
+
+    def _make_node(self, node_id: NodeId, plan: Plan) -> SimulatedNode:
+        chance = stream(self.options.seed, _NODE, node_id)
+        history = self.history
+        disk = Disk(lambda record: history.durable(node_id, record))
+        node = SimulatedNode(node_id, Codec(CLUSTER, node_id), disk, chance)
+        skew = plan.skew_permille
+        node.period_units = TICK_UNITS + chance.between(-skew, skew) * TICK_UNITS // 1000
+        node.disk_units_max = plan.disk_units_max
+        node.writes_first = chance.happens(500)
+        self.start(node)
+        self.at(chance.below(TICK_UNITS), self._tick, node)
+        return node
+
+    def _make_client(self, config: Any) -> SimulatedClient:
+        self.history.opened(config.endpoint)
+        client = SimulatedClient(Client(config), Codec(CLUSTER, config.endpoint))
+        self.at(config.endpoint % TICK_UNITS, self._tick_client, client)
+        return client
+
+    def _fill_heap(self, plan: Plan) -> None:
+        clients = list(self.clients.values())
+        for submission in plan.submissions:
+            client = clients[submission.client]
+            self.at(submission.at, self._submit, client, submission.commands)
+        for fault in plan.faults:
+            self.at(fault.start, self.faults.begin, fault)
+        self.at(plan.chaos_units, self.healing.begin)
+
+    def at(self, delay: int, act: Act, first: Any = None, second: Any = None) -> None:
+        """Have ``act(first, second)`` happen after `delay`."""
+        self._sequence += 1
+        heappush(self._heap, (self.now + delay, self._sequence, act, first, second))
+
+    # Running
+
+    def run(self) -> History:
+        """To the end. Raises `SimulationFailure`."""
+        last = self.options.steps or STEPS_MAX
+        try:
+            while not self.done and self.step < last:
+                self.one_step()
+            if not self.options.steps and not self.done:
+                raise Violation("liveness", f"no end after {STEPS_MAX} steps")
+        except Violation as violation:
+            raise SimulationFailure(self.options, self.step, violation) from violation
+        except Exception as error:
+            raised = Violation("the core raises nothing", f"{type(error).__name__}: {error}")
+            raise SimulationFailure(self.options, self.step, raised) from error
+        return self.history
+
+    def one_step(self) -> None:
+        """The next event."""
+        self.now, _, act, first, second = heappop(self._heap)
+        self.step += 1
+        self.history.now = self.now
+        act(first, second)
+
+    def say(self, text: str) -> None:
+        """A line of the trace, if there is one."""
+        if self.trace is not None:
+            self.trace(f"{self.step:6} {self.now:7} {text}")
+
+    # Nodes
+
+    def start(self, node: SimulatedNode) -> None:
+        """Start `node` from its disk."""
+        if node.gone:
+            return
+        state = replay(decode_record(data) for data in node.disk.records)
+        if node.incarnation:
+            self.history.counts["restart"] += 1
+            self.history.restarted(node.id, state)
+        self._start_with(node, state)
+
+    def _start_with(self, node: SimulatedNode, state: DurableState) -> None:
+        plan = self.plan
+        node.incarnation += 1
+        node.last_write = 0
+        config = ReplicaConfig(
+            node=node.id,
+            quorums=plan.quorums,
+            frame_bytes_max=plan.frame_bytes_max,
+            seed=node.chance.next(),
+            voting=node.voting,
+            timing=plan.timing,
+            limits=plan.limits,
+        )
+        ledger = Ledger(self.history.applied, self.history.restored)
+        node.service = Service(Replica(config, state), ledger, plan.session_limits)
+        self.pump(node)
+
+    def crash(self, node: SimulatedNode) -> None:
+        """`node` stops at once; its disk keeps what it likes of the unfinished."""
+        if node.service is None:
+            return
+        self.history.counts["crash"] += 1
+        node.service = None
+        node.armed = 0
+        node.backlog.clear()
+        node.disk.crash(node.chance)
+        node.disk_free_at = self.now
+        self.say(f"{node.id} crashed")
+
+    def _tick(self, node: SimulatedNode, _: None) -> None:
+        self.at(node.period_units, self._tick, node)
+        if node.service is None or node.paused:
+            return
+        node.service.tick()
+        self.pump(node)
+
+    def pump(self, node: SimulatedNode) -> None:
+        """Take what the service has, until it has nothing."""
+        while (service := node.service) is not None and (ready := service.take()):
+            if node.armed and ready.records:
+                self._crash_midway(node, ready)
+                return
+            self._watch(node, service, ready)
+            if node.writes_first and ready.write_id:
+                self._write(node, ready)
+            for to, message in ready.messages:
+                self._send(node, to, message)
+            if ready.write_id and not node.writes_first:
+                self._write(node, ready)
+
+    def _crash_midway(self, node: SimulatedNode, ready: Ready) -> None:
+        """Crash before sending, between sending and writing, or before the write is done."""
+        moment = node.armed
+        if moment > 1:
+            for to, message in ready.messages:
+                self._send(node, to, message)
+        if moment > 2:
+            node.disk.begin(ready.write_id, ready.records, ready.checkpoint)
+        self.history.counts["crash around a write"] += 1
+        self.crash(node)
+
+    def _watch(self, node: SimulatedNode, service: Service, ready: Ready) -> None:
+        for entry in ready.decided:
+            self.history.decided(node.id, entry)
+        if ready.decided or ready.install is not None:
+            self.history.digested(node.id, service.applied, service.digest.encode())
+        for event in ready.events:
+            self.say(f"{node.id} {event}")
+            if isinstance(event, LeaderChanged) and event.leader == node.id:
+                self.history.counts["leader elected"] += 1
+
+    def _write(self, node: SimulatedNode, ready: Ready) -> None:
+        node.disk.begin(ready.write_id, ready.records, ready.checkpoint)
+        if ready.checkpoint:
+            self.history.counts["checkpoint"] += 1
+        finish = max(self.now, node.disk_free_at) + node.chance.between(0, node.disk_units_max)
+        node.disk_free_at = finish
+        node.last_write = ready.write_id
+        self.at(finish - self.now, self._written, node, (node.incarnation, ready.write_id))
+
+    def _written(self, node: SimulatedNode, write: tuple[int, WriteId]) -> None:
+        incarnation, write_id = write
+        if node.service is None or node.incarnation != incarnation:
+            return
+        node.disk.finish(write_id)
+        node.service.persisted(write_id)
+        self.pump(node)
+
+    def sync(self, node: SimulatedNode) -> None:
+        """The disk of `node` finishes what it was given."""
+        node.disk_free_at = self.now
+        if node.service is not None and node.last_write:
+            self._written(node, (node.incarnation, node.last_write))
+
+    # Frames
+
+    def lose_late_frames(self) -> None:
+        """What is still on its way a tick from now is lost."""
+        late = (self._receive, self._receive_client)
+        limit = self.now + TICK_UNITS
+        self._heap = [e for e in self._heap if e[0] <= limit or e[2] not in late]
+        heapify(self._heap)
+
+    def _send(self, node: SimulatedNode, to: NodeId, message: Message) -> None:
+        self.history.sent(node.id, message)
+        self._put(node.id, to, node.codec.encode(message), message)
+
+    def _put(self, sender: NodeId, to: NodeId, frame: bytes, message: Message) -> None:
+        if len(frame) > self.plan.frame_bytes_max:
+            raise Violation(
+                "frames fit",
+                f"{sender} sends a {type(message).__name__} of {len(frame)} bytes to {to}",
+            )
+        if self.trace is not None:
+            self.say(f"{sender} -> {to} {describe_message(message)}")
+        self.history.framed(self.now, to, frame)
+        self.network.carry(sender, to, frame)
+        if self.plan.garbage_permille and self._garbage.happens(self.plan.garbage_permille):
+            self.at(1, self._garble, to, frame)
+
+    def _garble(self, to: NodeId, frame: bytes) -> None:
+        """Something that is no frame of this cluster arrives too."""
+        garbage = self._garbage
+        match garbage.below(3):
+            case 0:
+                frame = Codec(CLUSTER + 1, 1).encode(self.nodes[1].codec.decode(frame)[1])
+            case 1:
+                frame = frame[: garbage.below(len(frame))]
+            case _:
+                noise = b"".join(garbage.next().to_bytes(8, "big") for _ in range(6))
+                frame = frame[: garbage.below(HEADER_BYTES)] + noise
+        self.history.counts["garbage"] += 1
+        try:
+            message = self.nodes[1].codec.decode(frame)[1]
+        except DecodeError:
+            return
+        raise Violation("garbage is refused", f"{len(frame)} bytes read as {message}")
+
+    def _arrive(self, delay: int, to: NodeId, frame: bytes) -> None:
+        if to > NODE_MAX:
+            client = self.clients.get(to)
+            if client is not None:
+                self.at(delay, self._receive_client, client, frame)
+            return
+        self.at(delay, self._receive, self.nodes[to], frame)
+
+    def _receive(self, node: SimulatedNode, frame: bytes) -> None:
+        service = node.service
+        if service is None:
+            return
+        if node.paused:
+            node.backlog.append(frame)
+            return
+        service.receive(*node.codec.decode(frame))
+        if "drain" not in self.plan.kinds:
+            self.pump(node)
+        elif not node.flush_due:
+            node.flush_due = True
+            self.at(node.chance.between(1, 40), self._flush, node)
+
+    def _flush(self, node: SimulatedNode, _: None) -> None:
+        node.flush_due = False
+        if not node.paused:
+            self.pump(node)
+
+    def resume(self, node: SimulatedNode) -> None:
+        """A node that was stopped for a while reads what has come in meanwhile."""
+        node.paused = False
+        backlog, node.backlog = node.backlog, []
+        if node.service is None:
+            return
+        for frame in backlog:
+            node.service.receive(*node.codec.decode(frame))
+        self.pump(node)
+
+    # Clients
+
+    def _submit(self, client: SimulatedClient, commands: list[bytes]) -> None:
+        try:
+            ticket = client.client.submit(commands)
+        except Overloaded:
+            self.history.counts["client queue full"] += 1
+            return
+        assert ticket == len(client.commands)
+        client.commands += commands
+        self.history.submitted.update(commands)
+        self.pump_client(client)
+
+    def submit(self, client: SimulatedClient, commands: list[bytes]) -> None:
+        """Give `client` commands now."""
+        self._submit(client, commands)
+
+    def _tick_client(self, client: SimulatedClient, _: None) -> None:
+        self.at(TICK_UNITS, self._tick_client, client)
+        client.client.tick()
+        self.pump_client(client)
+
+    def _receive_client(self, client: SimulatedClient, frame: bytes) -> None:
+        client.client.receive(*client.codec.decode(frame))
+        self.pump_client(client)
+
+    def pump_client(self, client: SimulatedClient) -> None:
+        """Send what the client has to send, and note what ended."""
+        ready = client.client.take()
+        endpoint = client.client.config.endpoint
+        for to, message in ready.messages:
+            self._put(endpoint, to, client.codec.encode(message), message)
+        for completion in ready.completions:
+            for ticket, outcome in enumerate(completion.outcomes, completion.ticket):
+                command = client.commands[ticket]
+                if not command:
+                    raise Violation("one outcome per command", f"ticket {ticket} ends twice")
+                client.commands[ticket] = b""
+                self.say(f"{endpoint} {command[:12]!r} ended in {outcome!r}")
+                self.history.ended(command, outcome)
+
+
+def simulate(options: Options, trace: Callable[[str], None] | None = None) -> History:
+    """Run one seed to its end. Raises `SimulationFailure` if an invariant breaks."""
+    return Simulation(options, trace).run()

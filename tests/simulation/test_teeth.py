@@ -1,0 +1,76 @@
+"""A simulator that finds nothing proves nothing: each break in `teeth.py` must be found.
+
+The seed beside each break is the first that finds it today. When the core or
+the simulator changes, the dice fall otherwise; then the test searches on.
+"""
+
+from pathlib import Path
+
+import pytest
+from teeth import BREAKS
+
+from paxos_core.proposer import Proposer
+from paxos_core.testing import Options, SimulationFailure, run_script, simulate
+from paxos_core.testing.script import ScriptError
+
+SEEDS_MAX = 1500
+FOUND = {
+    "promises_do_not_bind": (1, "promises never regress"),
+    "accepts_below_the_promise": (2, "promises never regress"),
+    "votes_are_not_recorded": (0, "durable before sent"),
+    "promises_are_not_recorded": (0, "durable before sent"),
+    "a_promise_forgets_the_votes": (1, "a promise reveals every vote"),
+    "votes_are_forgotten_a_slot_too_early": (1, "a promise reveals every vote"),
+    "promises_say_no_watermark": (1, "a promise reveals every vote"),
+    "no_revealed_value_is_kept": (2, "P2b: a later ballot proposes the chosen value"),
+    "any_revealed_value_is_kept": (143, "P2b: a later ballot proposes the chosen value"),
+    "only_the_first_page_is_read": (1, "a promise reveals every vote"),
+    "leads_before_it_has_caught_up": (39, "P2b: a later ballot proposes the chosen value"),
+    "nothing_is_sent_again": (0, "liveness"),
+    "own_promise_has_one_page": (1, "the core raises nothing"),
+    "phase_1_quorums_miss_phase_2_quorums": (3, "P2b: a later ballot proposes the chosen value"),
+    "nothing_waits_for_the_disk": (0, "durable before sent"),
+    "replay_ignores_promises": (1, "promises survive a crash"),
+    "replay_ignores_votes": (1, "the core raises nothing"),
+    "a_checkpoint_leaves_out_votes": (3, "the core raises nothing"),
+    "a_wiped_node_votes_again": (428, "P2b: a later ballot proposes the chosen value"),
+    "a_watermark_vouches_for_any_vote": (46, "commands are applied in one order"),
+    "delivers_over_a_gap": (2, "the core raises nothing"),
+    "never_asks_for_what_it_lacks": (0, "liveness"),
+    "every_copy_asks_for_the_next_page": (16, "catching up asks once"),
+    "duplicates_are_applied": (2, "applied exactly once"),
+    "snapshots_leave_out_the_sessions": (3, "commands are applied in one order"),
+    "a_retry_takes_a_new_number": (2, "applied exactly once"),
+    "commands_of_unlike_tickets_are_merged": (1, "frames fit"),
+}
+
+
+def first_failure(pinned: int) -> SimulationFailure:
+    for seed in (pinned, *range(SEEDS_MAX)):
+        try:
+            simulate(Options(seed))
+        except SimulationFailure as failure:
+            return failure
+    pytest.fail(f"nothing was noticed in {SEEDS_MAX} seeds")
+
+
+def test_every_break_has_its_seed():
+    assert set(FOUND) == set(BREAKS)
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_broken_core_is_found(name: str, monkeypatch: pytest.MonkeyPatch):
+    seed, invariant = FOUND[name]
+    BREAKS[name](monkeypatch)
+    failure = first_failure(seed)
+    if failure.seed == seed:
+        assert failure.invariant == invariant
+
+
+def test_a_leader_that_does_not_resign_is_found(monkeypatch: pytest.MonkeyPatch):
+    """It needs so much to go wrong at once that a script shows it better than a seed."""
+    transcripts = Path(__file__).parent / "transcripts"
+    script = (transcripts / "deposed_leader.txt").read_text()
+    monkeypatch.setattr(Proposer, "advance", lambda self, watermark: True)
+    with pytest.raises(ScriptError, match="node 2 decides another value for slot 0: ours"):
+        run_script(script)
