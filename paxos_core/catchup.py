@@ -53,15 +53,14 @@ class CatchUp:
         self._wanted: SnapshotChunk | None = None
         self._buffer = bytearray()
 
-    @property
-    def active(self) -> bool:
-        """Whether something was asked for and has not all come."""
-        return self._asked_from != NO_NODE
-
     # Asking
 
     def tick(self, leader: NodeId) -> None:
-        """Ask, if we lag and nothing came since the last tick; another peer each time it fails."""
+        """Ask, if we lag and nothing came since the last tick.
+
+        First the leader; a peer is asked `ASKS_PER_PEER` times in a row for nothing
+        before the next one gets its turn.
+        """
         if not self._learner.lags:
             self._finish()
             return

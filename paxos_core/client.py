@@ -145,6 +145,7 @@ class Client:
         self._rotated_tick = -1
         self._silent: dict[NodeId, int] = {}
         self._redirects = 0
+        self._redirects_max = 4 * len(config.nodes)
         self._ready = ClientReady()
 
     @property
@@ -361,7 +362,8 @@ class Client:
     def _redirect(self, group: _Group) -> None:
         """Ask the new target at once, but not round in a circle: then with the next tick."""
         group.asked = NO_NODE
-        if self.target in group.refused_by or self._redirects > 4 * len(self.config.nodes):
+        if self.target in group.refused_by or self._redirects > self._redirects_max:
+            # As if it had been sent so long ago that the next tick finds it late.
             group.sent_tick = self._now - group.wait_ticks + 1
             return
         self._redirects += 1

@@ -57,6 +57,7 @@ class Election:
     __slots__ = (
         "_answered_mask",
         "_asked",
+        "_checked_sequence",
         "_config",
         "_grants_mask",
         "_jitter",
@@ -90,6 +91,7 @@ class Election:
         self._grants_mask = 0
         self._answered_mask = 0
         self._sequence = 0
+        self._checked_sequence = 0
 
     # Time
 
@@ -111,6 +113,7 @@ class Election:
             if not self._config.quorums.is_phase2(self._answered_mask | own):
                 return Verdict.STEP_DOWN
             self._answered_mask = 0
+            self._checked_sequence = self._sequence
         if self.led_ticks % timing.heartbeat_ticks == 0:
             self._beat(watermark)
         return Verdict.WAIT
@@ -188,6 +191,7 @@ class Election:
         self.role = Role.LEADER
         self.led_ticks = 0
         self._answered_mask = 0
+        self._checked_sequence = self._sequence
         self._set_leader(self._config.node, ballot)
         self._beat(watermark)
 
@@ -232,6 +236,11 @@ class Election:
     def answer_heartbeat(self, sender: NodeId, beat: Heartbeat, watermark: Slot) -> None:
         """Tell the leader that it is heard."""
         self._outbox.send(sender, HeartbeatAck(beat.ballot, watermark, beat.sequence))
+
+    def hear_ack(self, sender: NodeId, sequence: int) -> None:
+        """A peer answered a heartbeat; one from before the last check says nothing of now."""
+        if sequence > self._checked_sequence:
+            self.hear_answer(sender)
 
     def hear_answer(self, sender: NodeId) -> None:
         """A peer answered us in our ballot: it hears us, and we hear it."""

@@ -89,6 +89,7 @@ class Learner:
     def restart(self, slot: Slot) -> None:
         """Begin again at `slot`: a snapshot covers everything below."""
         assert slot > self.watermark
+        # Emptied, not replaced: the acceptor looks into the same table.
         self.log.clear()
         self.log_bytes = 0
         self.first_slot = self.watermark = slot

@@ -91,6 +91,7 @@ class Replica:
             state.watermark,
             config.frame_bytes_max - HEADER_BYTES - 4 * FIELD_BYTES - BODY_HEADER_BYTES,
             config.limits.vote_slots_max,
+            # The learner's own table, which it fills and empties but never replaces.
             state.log,
         )
         self._learner = Learner(state.first_slot, state.log, config.limits.vote_slots_max)
@@ -164,9 +165,11 @@ class Replica:
         It may be lost when leadership is, or be decided although the proposer
         never hears of it: `session.py` makes that exactly once for clients.
 
-        Raises `NotLeader`, `Overloaded`, `CommandTooLarge`.
+        Raises `NotLeader`, `Overloaded`, `CommandTooLarge`, and `TypeError` for no `bytes`.
         """
         with self._guard:
+            if type(command) is not bytes:
+                raise TypeError(f"a command is bytes, not {type(command).__name__}")
             if self._proposer.phase is not Phase.LEAD:
                 raise NotLeader(self._election.leader)
             if len(command) > self.command_bytes_max:
@@ -219,7 +222,7 @@ class Replica:
                     f"a snapshot of {len(data)} bytes is over snapshot_bytes_max "
                     f"({self.config.limits.snapshot_bytes_max})"
                 )
-            assert slot == self._learner.watermark
+            assert slot == self._learner.watermark, "compact() takes the watermark"
             self._catchup.snapshot = Snapshot(slot, checksum(data), data)
             self._learner.trim(
                 max(slot - self.config.limits.log_keep_slots, self._learner.first_slot)
@@ -344,7 +347,7 @@ class Replica:
     def _receive_heartbeat_ack(self, sender: NodeId, ack: m.HeartbeatAck) -> None:
         if self._election.role is not Role.LEADER or ack.ballot != self._proposer.ballot:
             return
-        self._election.hear_answer(sender)
+        self._election.hear_ack(sender, ack.sequence)
         self._learner.hear_watermark(ack.watermark)
 
     def _receive_chosen(self, sender: NodeId, chosen: m.Chosen) -> None:

@@ -33,6 +33,10 @@ _FIELDS: Final = "paxos_fields"
 _NODE: Final = "paxos_node"
 
 
+# A program that embeds a node and configures no logging hears nothing, not half a line.
+logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
+
+
 def configure_logging(
     level: str = "info",
     format: Literal["text", "json"] | str = "text",

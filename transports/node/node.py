@@ -28,6 +28,7 @@ from paxos_core import (
     CaughtUp,
     Codec,
     DecodeError,
+    DurableState,
     LeaderChanged,
     Poisoned,
     QuorumSystem,
@@ -44,7 +45,7 @@ from paxos_core.messages import Message
 from paxos_core.ready import Event
 from paxos_core.types import format_ballot
 from transports.api import Frame, Transport, TransportError
-from transports.node.config import ClusterConfig, check_frame
+from transports.node.config import ClusterConfig, ConfigError, check_frame
 from transports.node.logs import NodeLogger
 from transports.node.store.api import Store, StoreDamaged, StoreIdentity
 from transports.node.store.log_open import open_store
@@ -57,6 +58,7 @@ EVENTS_MAX = 256
 LINGER_SECONDS = 0.001
 LINGERS_MAX = 64
 GARBAGE_THRESHOLD = 50_000
+MACHINE_METHODS = ("apply", "snapshot", "restore")
 
 
 class NodeFailed(Exception):
@@ -260,22 +262,17 @@ async def open_node(
     frames without trio for up to a millisecond after each drain, which saves a
     quarter of a round trip and delays other tasks by as much.
 
-    Raises `ConfigError`, `StoreError` or `TransportError` if it cannot start, and
+    Raises `ConfigError`, `StoreError` or `TransportError` if it cannot start,
+    `TypeError` for a state machine that lacks a method, and
     `NodeFailed` out of the context when it has to stop.
     """
     if node not in config.nodes:
-        raise NodeFailed(f"node {node} is not in the configuration, which has {_ids(config)}")
+        raise ConfigError(f"node {node} is not in the configuration, which has {_ids(config)}")
+    _check_machine(machine)
     opener = resolve(config.transport)
     log = NodeLogger(node)
     store, records = _open_store(config, node, first_start)
-    try:
-        state = replay(map(decode_record, records))
-    except RecordError as error:
-        store.close()
-        raise StoreDamaged(
-            f"{config.store_path(node)}: {error}; its promises are unknown, so it must not vote: "
-            "move it away and make another with paxos init --non-voting"
-        ) from error
+    state = _replay(config, node, store, records)
     try:
         async with opener(node, config.nodes, **config.transport_options) as transport:
             check_frame(config, transport.frame_bytes_max)
@@ -300,6 +297,13 @@ async def open_node(
                 log.event("stopped")
     finally:
         store.close()
+
+
+def _check_machine(machine: StateMachine) -> None:
+    missing = [name for name in MACHINE_METHODS if not callable(getattr(machine, name, None))]
+    if missing or isinstance(machine, type):
+        what = f"has no {missing[0]}" if missing else "is a class, not an instance of one"
+        raise TypeError(f"the state machine {machine!r:.80} {what}")
 
 
 def _collect_less() -> None:
@@ -328,6 +332,19 @@ def _open_store(
     if config.store == "memory":
         return MemoryStore(StoreIdentity(config.cluster_id, node, voting=first_start)), []
     return open_store(config.store_path(node), config.cluster_id, node)
+
+
+def _replay(
+    config: ClusterConfig, node: int, store: Store, records: Iterable[bytes]
+) -> DurableState:
+    try:
+        return replay(map(decode_record, records))
+    except RecordError as error:
+        store.close()
+        raise StoreDamaged(
+            f"{config.store_path(node)}: {error}; its promises are unknown, so it must not vote: "
+            f"move it away and make another with paxos init --node {node} --non-voting"
+        ) from error
 
 
 def _replica_config(

@@ -11,6 +11,7 @@ from clusters import Recorder, make_config, open_cluster
 from paxos_core import CaughtUp, Codec
 from paxos_core.messages import Heartbeat, StatusRequest
 from transports.node import (
+    ConfigError,
     LeaderGained,
     LeaderLost,
     NodeFailed,
@@ -219,7 +220,7 @@ async def test_a_node_without_a_store_does_not_start(tmp_path: Path) -> None:
 
 async def test_a_node_that_is_not_configured_does_not_start(tmp_path: Path) -> None:
     config = make_config(tmp_path)
-    with pytest.raises(NodeFailed, match="node 9 is not in the configuration, which has 1, 2, 3"):
+    with pytest.raises(ConfigError, match="node 9 is not in the configuration, which has 1, 2, 3"):
         async with open_node(config, 9, Recorder(), first_start=True):
             pytest.fail("it started")
 
