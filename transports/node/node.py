@@ -285,7 +285,7 @@ async def open_node(
                 voting=store.identity.voting,
                 chosen=state.watermark,
             )
-            running._pump()
+            _begin(running)
             if dedicated:
                 _collect_less()
             loops = (running._receive_loop, running._tick_loop)
@@ -311,6 +311,14 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
+
+
+def _begin(node: Node) -> None:
+    """Bring the state machine to where the store says that it was."""
+    try:
+        node._pump()
+    except Exception as error:
+        raise _stopped(node, error) from error
 
 
 def _stopped(node: Node, error: Exception) -> NodeFailed:

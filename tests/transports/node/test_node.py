@@ -230,3 +230,27 @@ async def test_the_body_s_own_error_comes_out_as_itself(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="mine"):
         async with open_node(config, 1, Recorder(), first_start=True):
             raise KeyError("mine")
+
+
+async def test_a_state_machine_that_cannot_replay_stops_the_node_with_one_line(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    class Forgetful(Recorder):
+        def apply(self, command: bytes) -> bytes:
+            raise KeyError("what it was")
+
+    config = make_config(tmp_path, store="durable", size=1)
+    async with open_cluster(config), open_client(config) as client:
+        await client.submit(b"x")
+        await client.submit(b"y")
+    with pytest.raises(NodeFailed, match=r"^node 1 stops: the state machine failed at slot 1: "):
+        async with open_node(config, 1, Forgetful()):
+            pytest.fail("it started")
+
+
+@pytest.mark.parametrize("machine", [object(), Recorder])
+async def test_what_is_no_state_machine_is_refused_at_once(tmp_path: Path, machine: object) -> None:
+    config = make_config(tmp_path)
+    with pytest.raises(TypeError, match=r"state machine .* (has no apply|is a class)"):
+        async with open_node(config, 1, machine, first_start=True):  # type: ignore[arg-type]
+            pytest.fail("it started")
