@@ -16,7 +16,7 @@ help:
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: $(PYTHON) is older than 3.11; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
-	@echo "setting up $(VENV)"
+	@echo "setting up $(VENV) (once, about a minute, needs the network)"
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "make: no virtual environment; on Debian: apt-get install python3-venv"; exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'

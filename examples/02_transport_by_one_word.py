@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import trio
 
+from transports.api import TransportError
 from transports.node import ClusterConfig, open_client, open_node
 
 
@@ -59,4 +60,7 @@ async def main(transport: str) -> None:
     print("Lesson: the layer below is one word; nothing above it changes.")
 
 
-trio.run(main, sys.argv[1] if len(sys.argv) > 1 else "tcp")
+try:
+    trio.run(main, sys.argv[1] if len(sys.argv) > 1 else "tcp")
+except TransportError as error:
+    sys.exit(str(error))

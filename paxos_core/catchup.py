@@ -18,6 +18,7 @@ from paxos_core.types import NO_NODE, NodeId, Slot
 PAGE_SLOTS_MAX = 256
 CHUNK_OVERHEAD_BYTES = 160
 ASKS_PER_PEER = 3
+STRANGER_PAGES_PER_TICK = 4
 
 
 class CatchUp:
@@ -32,6 +33,8 @@ class CatchUp:
         "_patience",
         "_peers",
         "_progress",
+        "_served",
+        "_strangers_left",
         "_turn",
         "_wanted",
         "snapshot",
@@ -48,6 +51,8 @@ class CatchUp:
         self._patience = 0
         self._asked_from: NodeId = NO_NODE
         self._progress = (-1, -1)
+        self._served: set[NodeId] = set()
+        self._strangers_left = STRANGER_PAGES_PER_TICK
         self.snapshot = snapshot
         """The latest, ours or received: what a peer below our log gets."""
         self._wanted: SnapshotChunk | None = None
@@ -61,6 +66,7 @@ class CatchUp:
         First the leader; a peer is asked `ASKS_PER_PEER` times in a row for nothing
         before the next one gets its turn.
         """
+        self._strangers_left = STRANGER_PAGES_PER_TICK
         if not self._learner.lags:
             self._finish()
             return
@@ -160,16 +166,34 @@ class CatchUp:
 
     # Answering
 
+    def new_drain(self) -> None:
+        """The answers of the last drain are on their way: everybody may ask again."""
+        self._served.clear()
+
+    def _may_serve(self, sender: NodeId) -> bool:
+        """One page for a member and drain, a few a tick for all others together.
+
+        A question is small and its answer large; whoever asked too often asks again.
+        """
+        if sender in self._served:
+            return False
+        if sender not in self._peers:
+            if self._strangers_left == 0:
+                return False
+            self._strangers_left -= 1
+        self._served.add(sender)
+        return True
+
     def receive_learn(self, sender: NodeId, learn: Learn) -> None:
         """A page of the log from `learn.from_slot`. If the log begins later, a member gets the
         snapshot, and anybody else the log from where it begins.
         """
         learner = self._learner
         first = learn.from_slot
-        if first >= learner.watermark:
+        if first >= learner.watermark or not self._may_serve(sender):
             return
         if first < learner.first_slot and sender in self._peers:
-            self.receive_snapshot_request(sender, SnapshotRequest(0, 0))
+            self._send_snapshot_page(sender, SnapshotRequest(0, 0))
             return
         first = max(first, learner.first_slot)
         end = self._page_end(first)
@@ -191,6 +215,10 @@ class CatchUp:
 
     def receive_snapshot_request(self, sender: NodeId, request: SnapshotRequest) -> None:
         """A page of our snapshot: from the offset asked for, or all anew if ours is another."""
+        if self._may_serve(sender):
+            self._send_snapshot_page(sender, request)
+
+    def _send_snapshot_page(self, sender: NodeId, request: SnapshotRequest) -> None:
         snapshot = self.snapshot
         if snapshot is None:
             return

@@ -231,7 +231,7 @@ class Client:
                 rest = head.commands[count:]
                 head.commands = head.commands[:count]
                 self._queue.appendleft(_Waiting(head.ticket + count, rest, head.deadline_tick))
-            self._merge_following(head)
+            self._merge_following(head, limit - self._next_number)
             self._queued -= len(head.commands)
             self._send_new(head)
 
@@ -249,8 +249,9 @@ class Client:
             count += 1
         return count
 
-    def _merge_following(self, head: _Waiting) -> None:
+    def _merge_following(self, head: _Waiting, count_max: int) -> None:
         """Commands submitted since the last take, with the same deadline, share a frame."""
+        count_max = min(count_max, BATCH_COMMANDS_MAX)
         room = self.command_bytes_max - sum(map(len, head.commands))
         room -= COMMAND_HEADER_BYTES * len(head.commands)
         queue = self._queue
@@ -259,7 +260,7 @@ class Client:
                 return
             following = queue[0].commands
             room -= sum(map(len, following)) + COMMAND_HEADER_BYTES * len(following)
-            if room < 0 or len(head.commands) + len(following) > BATCH_COMMANDS_MAX:
+            if room < 0 or len(head.commands) + len(following) > count_max:
                 return
             head.commands += queue.popleft().commands
 

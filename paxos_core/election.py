@@ -62,6 +62,7 @@ class Election:
         "_grants_mask",
         "_jitter",
         "_outbox",
+        "_reached_mask",
         "_sequence",
         "_timeout_ticks",
         "_waited_ticks",
@@ -89,6 +90,7 @@ class Election:
         self._timeout_ticks = self._draw_timeout()
         self._asked: Ballot = NO_BALLOT
         self._grants_mask = 0
+        self._reached_mask = 0
         self._answered_mask = 0
         self._sequence = 0
         self._checked_sequence = 0
@@ -143,10 +145,15 @@ class Election:
             timing.heartbeat_ticks, timing.election_ticks_min
         )
         self._asked = self.next_ballot()
-        self._grants_mask = self._config.quorums.bits[self._config.node]
+        self._grants_mask = self._reached_mask = self._config.quorums.bits[self._config.node]
         for node in self._config.peers:
             self._outbox.send(node, PreVote(self._asked, watermark))
-        return self._config.quorums.is_phase1(self._grants_mask)
+        return self._may_stand()
+
+    def _may_stand(self) -> bool:
+        """Who can reach no phase 2 quorum could lead nobody: it would only depose who can."""
+        quorums = self._config.quorums
+        return quorums.is_phase1(self._grants_mask) and quorums.is_phase2(self._reached_mask)
 
     def receive_pre_vote(
         self, sender: NodeId, pre_vote: PreVote, promised: Ballot, watermark: Slot
@@ -161,10 +168,12 @@ class Election:
     def receive_pre_vote_reply(self, sender: NodeId, reply: PreVoteReply) -> bool:
         """True once a phase 1 quorum has lost its leader."""
         self.see(reply.promised)
-        if self._asked == NO_BALLOT or reply.ballot != self._asked or not reply.granted:
+        if self._asked == NO_BALLOT or reply.ballot != self._asked:
             return False
-        self._grants_mask |= self._config.quorums.bits[sender]
-        return self._config.quorums.is_phase1(self._grants_mask)
+        self._reached_mask |= self._config.quorums.bits[sender]
+        if reply.granted:
+            self._grants_mask |= self._config.quorums.bits[sender]
+        return self._may_stand()
 
     def next_ballot(self) -> Ballot:
         """A ballot of ours above all that we have heard of."""

@@ -40,7 +40,14 @@ class CaughtUp:
     watermark: Slot
 
 
-Event = LeaderChanged | CaughtUp
+@dataclass(slots=True)
+class SnapshotTooLarge:
+    """The application's snapshot has `bytes`, which is over the limit: the log is not trimmed."""
+
+    bytes: int
+
+
+Event = LeaderChanged | CaughtUp | SnapshotTooLarge
 
 
 @dataclass(slots=True)

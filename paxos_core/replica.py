@@ -40,7 +40,7 @@ from paxos_core.election import Election, Role, Verdict
 from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded, Poisoned
 from paxos_core.learner import Learner
 from paxos_core.proposer import Phase, Proposer
-from paxos_core.ready import Decided, Outbox, Ready
+from paxos_core.ready import Decided, Outbox, Ready, SnapshotTooLarge
 from paxos_core.status import ReplicaStatus
 from paxos_core.types import Ballot, NodeId, Slot, WriteId, is_proposer
 
@@ -191,6 +191,7 @@ class Replica:
         """Everything that followed from the inputs so far; each thing is handed out once."""
         with self._guard:
             self._proposer.fill_window(self._now)
+            self._catchup.new_drain()
             self._settle()
             if self._outbox.records or self._unrecorded_bytes > UNRECORDED_BYTES_MAX:
                 self._record_chosen()
@@ -213,15 +214,15 @@ class Replica:
     def compact(self, slot: Slot, data: bytes) -> None:
         """`data` is the application's state after every slot below `slot`: trim the log behind it.
 
-        `slot` must be the watermark: the state after everything delivered.
-        Raises `ValueError` if the snapshot is larger than the limit.
+        `slot` must be the watermark: the state after everything delivered. A
+        snapshot over `snapshot_bytes_max` trims nothing, and says so as an event:
+        to stop for it would stop every replica alike.
         """
         with self._guard:
             if len(data) > self.config.limits.snapshot_bytes_max:
-                raise ValueError(
-                    f"a snapshot of {len(data)} bytes is over snapshot_bytes_max "
-                    f"({self.config.limits.snapshot_bytes_max})"
-                )
+                self._kept_bytes = self._learner.log_bytes
+                self._outbox.events.append(SnapshotTooLarge(len(data)))
+                return
             assert slot == self._learner.watermark, "compact() takes the watermark"
             self._catchup.snapshot = Snapshot(slot, checksum(data), data)
             self._learner.trim(

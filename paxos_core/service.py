@@ -74,6 +74,7 @@ class Service:
     """
 
     __slots__ = (
+        "_asked",
         "_clients",
         "_command_bytes_max",
         "_digest",
@@ -114,6 +115,7 @@ class Service:
         self._clients: dict[int, NodeId] = {}
         self._openers: dict[int, NodeId] = {}
         self._proposed: set[tuple[int, int]] = set()
+        self._asked: set[NodeId] = set()
 
     @property
     def digest(self) -> str:
@@ -129,9 +131,12 @@ class Service:
                 self._receive_request(sender, message)
             case m.OpenSession() if sender > NODE_MAX:
                 self._receive_open_session(sender, message)
-            case m.StatusRequest():
+            case m.StatusRequest() if sender not in self._asked:
+                self._asked.add(sender)
                 status = msgpack.packb(self.describe())
                 self._replies.append((sender, m.StatusReply(message.nonce, status)))
+            case m.StatusRequest():
+                pass
             case _:
                 self.replica.receive(sender, message)
 
@@ -146,9 +151,10 @@ class Service:
     def take(self) -> Ready:
         """What followed from the inputs. `decided` is applied already; it is there to watch.
 
-        Raises `MachineFailed`, `SnapshotError`, and `ValueError` for a snapshot over its limit.
+        Raises `MachineFailed` and `SnapshotError`.
         """
         ready = self.replica.take()
+        self._asked.clear()
         for event in ready.events:
             if isinstance(event, LeaderChanged):
                 self._leading = event.leader == self.replica.config.node

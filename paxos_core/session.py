@@ -14,6 +14,7 @@ dropped, on every replica alike; its client is told `UNKNOWN_SESSION`.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -104,30 +105,51 @@ def _bytes_of(results: list[Result]) -> int:
         return overhead + sum(len(result) for result in results if result is not None)
 
 
+def _first_of(run: tuple[int, list[Result]]) -> int:
+    return run[0]
+
+
 @dataclass(slots=True)
 class _Session:
     """Runs of results, ascending and apart, none below `floor` but for the first one's start."""
 
     floor: int = 1
+    used: bool = False
     runs: list[tuple[int, list[Result]]] = field(default_factory=list)
     result_bytes: int = 0
 
     def find(self, number: int) -> tuple[bool, Result]:
         """Whether command `number` is in the table, and its result."""
-        for first, results in reversed(self.runs):
-            if first <= number:
-                at = number - first
-                return (True, results[at]) if at < len(results) else (False, None)
-        return False, None
+        index = bisect_right(self.runs, number, key=_first_of) - 1
+        if index < 0:
+            return False, None
+        first, results = self.runs[index]
+        at = number - first
+        return (True, results[at]) if at < len(results) else (False, None)
 
     def add(self, first: int, results: list[Result]) -> int:
         """Keep results that are new; returns their bytes."""
         size = _bytes_of(results)
         self.result_bytes += size
-        self.runs.append((first, results))
-        if len(self.runs) > 1 and first < self.runs[-2][0]:
-            self.runs.sort(key=lambda run: run[0])
+        runs = self.runs
+        if not runs or first > runs[-1][0]:
+            runs.append((first, results))
+        else:
+            insort(runs, (first, results), key=_first_of)
         return size
+
+    def shrink(self, bytes_max: int) -> int:
+        """Forget the oldest results, but not that their commands were applied."""
+        freed = 0
+        for at, (first, results) in enumerate(self.runs):
+            if self.result_bytes <= bytes_max:
+                break
+            kept: list[Result] = [None] * len(results)
+            size = _bytes_of(results) - _bytes_of(kept)
+            self.runs[at] = (first, kept)
+            self.result_bytes -= size
+            freed += size
+        return freed
 
     def raise_floor(self, floor: int) -> int:
         """Forget whole runs below `floor`; returns the bytes forgotten."""
@@ -149,11 +171,12 @@ class _Session:
 class SessionTable:
     """Applies groups of commands exactly once each."""
 
-    __slots__ = ("_bytes", "_limits", "_sessions")
+    __slots__ = ("_bytes", "_fresh", "_limits", "_sessions")
 
     def __init__(self, limits: SessionLimits) -> None:
         self._limits = limits
         self._sessions: OrderedDict[int, _Session] = OrderedDict()
+        self._fresh: dict[int, None] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -193,6 +216,7 @@ class SessionTable:
         # The place in the log: no other session ever has it, not even after it is dropped.
         session = (slot + 1) << SESSION_INDEX_BITS | index
         self._sessions[session] = _Session()
+        self._fresh[session] = None
         self._evict()
         return Opened(nonce, session)
 
@@ -209,7 +233,9 @@ class SessionTable:
         if known is None:
             yield Declined(session, first, count, Reason.UNKNOWN_SESSION)
             return
+        known.used = True
         self._sessions.move_to_end(session)
+        self._fresh.pop(session, None)
         self._bytes -= known.raise_floor(floor)
         if first + count > known.floor + self._limits.window:
             yield Declined(session, first, count, Reason.OUT_OF_WINDOW)
@@ -268,27 +294,35 @@ class SessionTable:
         while len(sessions) > self._limits.sessions_max or (
             self._bytes > self._limits.bytes_max and len(sessions) > 1
         ):
-            _, dropped = sessions.popitem(last=False)
-            self._bytes -= dropped.result_bytes
+            # Sessions that nobody uses go first: opening many costs those in use nothing.
+            session = next(iter(self._fresh if len(self._fresh) > 1 else sessions))
+            self._fresh.pop(session, None)
+            self._bytes -= sessions.pop(session).result_bytes
+        if self._bytes > self._limits.bytes_max:
+            (last,) = sessions.values()
+            self._bytes -= last.shrink(self._limits.bytes_max)
 
     # The table is part of every snapshot
 
     def dump(self) -> list[Any]:
         """The table as plain lists and numbers, the same on every replica."""
         return [
-            [session, known.floor, [[first, results] for first, results in known.runs]]
+            [session, known.floor, known.used, [[first, results] for first, results in known.runs]]
             for session, known in self._sessions.items()
         ]
 
     def load(self, dumped: list[Any]) -> None:
         """Become the table that was dumped."""
         self._sessions.clear()
+        self._fresh.clear()
         self._bytes = 0
-        for session, floor, runs in dumped:
-            known = _Session(floor)
+        for session, floor, used, runs in dumped:
+            known = _Session(floor, used)
             for first, results in runs:
                 self._bytes += known.add(first, results)
             self._sessions[session] = known
+            if not used:
+                self._fresh[session] = None
 
 
 def pack_results(results: list[Result]) -> bytes:

@@ -26,6 +26,14 @@ def test_an_example_runs_and_prints_its_lesson(name: str, argument: str) -> None
     assert last.endswith(".")
 
 
+def test_an_unknown_transport_is_one_line() -> None:
+    command = [sys.executable, str(EXAMPLES / "02_transport_by_one_word.py"), "pigeon"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("no transport is called 'pigeon'")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_short_and_says_how_it_is_run(name: str) -> None:
     text = (EXAMPLES / name).read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 
 import trio
@@ -14,6 +15,7 @@ _BACKLOG = 1024
 _KEEPALIVE_IDLE_SECONDS = 10
 _KEEPALIVE_INTERVAL_SECONDS = 5
 _KEEPALIVE_PROBES = 3
+_FILES_FOR_OTHERS = 100
 
 _LISTEN_CURES = {
     errno.EADDRINUSE: "stop the process that uses it, or give the replica another port",
@@ -34,7 +36,13 @@ async def listen(local: NodeId, address: str) -> socket.socket:
             f"replica {local} cannot listen on {address}: {error}; check the host's name"
         ) from error
     family, _type, _protocol, _name, resolved = found[0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise TransportError(
+            f"replica {local} cannot listen on {address}: {error.strerror}; "
+            "give an address of a family that this machine speaks, or let it open more files"
+        ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
@@ -60,7 +68,11 @@ async def dial(address: str, timeout_seconds: float) -> socket.socket | None:
         except (OSError, UnicodeError):
             return None
         for family, _type, _protocol, _name, resolved in found:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                # No descriptor left, or a family that this machine does not speak: later, perhaps.
+                continue
             if await _connect(sock, resolved):
                 return sock
     return None
@@ -84,6 +96,14 @@ async def _connect(sock: socket.socket, address: tuple[object, ...]) -> bool:
         if not connected:
             sock.close()
     return connected
+
+
+def within_file_limit(connections: int) -> int:
+    """As many of `connections` as leave the rest of the process some descriptors, at least one."""
+    limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return connections
+    return max(1, min(connections, limit - _FILES_FOR_OTHERS))
 
 
 def set_up(sock: socket.socket, unacknowledged_seconds: float) -> None:

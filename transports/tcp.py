@@ -15,12 +15,12 @@ import select
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import trio
 
-from transports._tcp_sockets import dial, listen, set_up
+from transports._tcp_sockets import dial, listen, set_up, within_file_limit
 from transports.api import (
     FIRST_CLIENT_ID,
     LAST_CLIENT_ID,
@@ -58,8 +58,11 @@ class TcpOptions:
     frame_bytes_max: int = 1 << 20
     queue_bytes_max: int = 4 << 20
     """Unsent bytes kept per stream; a frame that would exceed it is dropped (`queue_full`)."""
+    clients_bytes_max: int = 256 << 20
+    """Unsent bytes kept for all clients together, shared equally; each may have one frame."""
     connections_max: int = 1024
-    """Clients connected at a time; one more is refused (`refused`)."""
+    """Clients connected at a time; one more is refused (`refused`). Fewer if the process may
+    not open so many files."""
     hello_seconds: float = 5.0
     """A stream that has not said who it is by then is closed (`malformed`)."""
     connect_seconds: float = 2.0
@@ -169,7 +172,7 @@ class TcpTransport(Transport):
 
     def _write(self, stream: _Stream, frames: list[bytes]) -> None:
         size = joined_bytes(frames)
-        room = self._options.queue_bytes_max - len(stream.unsent)
+        room = self._room(stream)
         if size > room:
             frames, size = self._keep_what_fits(frames, room)
             if not frames:
@@ -191,6 +194,14 @@ class TcpTransport(Transport):
                 self._nursery.start_soon(self._flush, stream)
         self.stats.frames_sent += len(frames)
         self.stats.bytes_sent += size - LENGTH_BYTES * len(frames)
+
+    def _room(self, stream: _Stream) -> int:
+        """Bytes that may still wait for a stream: clients share a bound of their own."""
+        most = self._options.queue_bytes_max
+        if stream.peer is not None and stream.peer >= FIRST_CLIENT_ID:
+            share = self._options.clients_bytes_max // max(1, len(self._accepted))
+            most = min(most, max(share, self.frame_bytes_max + LENGTH_BYTES))
+        return most - len(stream.unsent)
 
     def _keep_what_fits(self, frames: list[bytes], room: int) -> tuple[list[bytes], int]:
         kept: list[bytes] = []
@@ -431,6 +442,7 @@ async def open_tcp(
             f"tcp: queue_bytes_max must hold one frame: at least frame_bytes_max + {LENGTH_BYTES}"
         )
     _check_ids(local, peers)
+    chosen = replace(chosen, connections_max=within_file_limit(chosen.connections_max))
     listener = await listen(local, peers[local]) if local in peers else None
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:

@@ -18,6 +18,7 @@ CORE = ROOT / "paxos_core"
 
 ALLOWED = {
     "__future__",
+    "bisect",
     "collections",
     "collections.abc",
     "contextlib",

@@ -36,9 +36,11 @@ from paxos_core import (
 )
 from paxos_core import messages as m
 from paxos_core.batch import decode_batch
+from paxos_core.catchup import STRANGER_PAGES_PER_TICK
 from paxos_core.checksum import checksum
 from paxos_core.durable import Promised, Snapshot, Voted
 from paxos_core.election import Role
+from paxos_core.ready import SnapshotTooLarge
 from paxos_core.types import make_ballot
 
 B1, B2, B3 = (make_ballot(n, 2) for n in (1, 2, 3))
@@ -350,10 +352,42 @@ def test_an_error_of_the_caller_does_not_poison() -> None:
     replica = single(limits=Limits(snapshot_bytes_max=3))
     with pytest.raises(CommandTooLarge):
         replica.propose(bytes(1 << 20))
-    with pytest.raises(ValueError, match="snapshot_bytes_max"):
-        replica.compact(replica.status().watermark, b"four")
+    with pytest.raises(TypeError, match=r"^a command is bytes, not str$"):
+        replica.propose("text")  # type: ignore[arg-type]
     replica.propose(b"a")
     assert commands_of(drain(replica)) == [b"a"]
+
+
+def test_a_snapshot_over_the_limit_trims_nothing_and_is_told() -> None:
+    replica = single(limits=Limits(snapshot_bytes_max=3, log_keep_slots=1))
+    for command in (b"a", b"b", b"c"):
+        replica.propose(command)
+        drain(replica)
+    replica.compact(replica.status().watermark, b"four")
+    ready = drain(replica)
+    assert ready.events == [SnapshotTooLarge(4)]
+    assert not ready.checkpoint
+    assert replica.status().first_slot == 0
+    replica.compact(replica.status().watermark, b"two")
+    assert drain(replica).checkpoint
+    assert replica.status().first_slot > 0
+
+
+def test_a_flood_of_questions_gets_few_answers() -> None:
+    """A question is small and its answer large: whoever asks too often asks again."""
+    replica = single()
+    replica.propose(b"x" * 1000)
+    drain(replica)
+    for _ in range(1000):
+        for stranger in range(70_000, 70_010):
+            replica.receive(stranger, m.Learn(0))
+            replica.receive(stranger, m.SnapshotRequest(0, 0))
+    assert len(replica.take().messages) <= STRANGER_PAGES_PER_TICK
+    replica.receive(70_000, m.Learn(0))
+    assert not replica.take().messages
+    replica.tick()
+    replica.receive(70_000, m.Learn(0))
+    assert replica.take().messages
 
 
 def test_running_without_assertions_is_refused() -> None:

@@ -409,3 +409,43 @@ def test_the_table_is_its_model(moves: list[tuple[int, int, int, int]]) -> None:
         for (held, number), result in model.done.items():
             if number >= model.floors[held]:
                 assert bench.table.lookup(held, number, 1) == [result]
+
+
+# What a hostile or broken client costs the others
+
+
+def test_opening_many_sessions_drops_none_that_is_used() -> None:
+    bench = Bench(sessions_max=4)
+    used = bench.open()
+    bench.run(used, 1, b"a")
+    for _ in range(100):
+        newest = bench.open()
+    assert len(bench.table) == 4
+    assert results_of(bench.run(used, 2, b"b"))
+    assert results_of(bench.run(newest, 1, b"c")), "a session was dropped before it could be used"
+
+
+def test_the_last_session_forgets_old_results_but_not_that_they_were() -> None:
+    bench = Bench(bytes_max=1000)
+    only = bench.open()
+    for number in range(1, 11):
+        bench.run(only, number, b"x" * 196)
+    found = bench.table.lookup(only, 1, 10)
+    assert found is not None
+    assert found[0] is None
+    assert found[9] is not None
+    applied = len(bench.applied)
+    bench.run(only, 1, b"x" * 196)
+    assert len(bench.applied) == applied
+
+
+def test_finding_one_result_among_many_runs_looks_at_few() -> None:
+    bench = Bench()
+    session = bench.open()
+    for number in range(1, 2001, 2):
+        bench.run(session, number, b"x")
+    for number in range(2000, 1, -2):
+        bench.run(session, number, b"y")
+    assert bench.table.lookup(session, 1, 2000) is not None
+    assert bench.table.lookup(session, 1, 2001) is None
+    assert len(bench.applied) == 2000

@@ -12,6 +12,7 @@ from itertools import permutations
 import pytest
 
 from paxos_core.config import Timing
+from paxos_core.quorum import QuorumSystem
 from paxos_core.testing import Options, Simulation
 from paxos_core.testing.plan import KINDS, TICK_UNITS, draw_plan
 
@@ -21,10 +22,12 @@ TIMEOUTS_MAX = 4
 
 
 class Cluster:
-    def __init__(self, seed: int, size: int) -> None:
+    def __init__(self, seed: int, size: int, quorums: tuple[int, int] | None = None) -> None:
         options = Options(seed, without=frozenset(KINDS), nodes=size, commands=0)
         plan = draw_plan(options)
         plan.timing = TIMING
+        if quorums is not None:
+            plan.quorums = QuorumSystem(range(1, size + 1), *quorums)
         plan.chaos_units = 1 << 40
         plan.clients = [replace(plan.clients[0], deadline_ticks=10_000)]
         self.simulation = Simulation(options, plan=plan)
@@ -115,3 +118,18 @@ def test_chained(seed: int, leads_at: str):
         cluster.run(2 * TIMEOUT_UNITS)
     assert cluster.elections() == elections
     assert old in cluster.leaders()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whoever_cannot_lead_deposes_nobody(seed: int):
+    """A star in which a single promise elects and every vote is needed: the rays could be
+    elected by themselves, but only the hub could get anything decided."""
+    cluster = Cluster(seed, 5, quorums=(1, 5))
+    hub = 1 + seed % 5
+    cluster.keep_links((hub, node) for node in cluster.nodes if node != hub)
+    for _ in range(5):
+        cluster.run_until_decided(2 * TIMEOUTS_MAX * TIMEOUT_UNITS)
+        cluster.run(2 * TIMEOUT_UNITS)
+    elections = cluster.elections()
+    cluster.run(10 * TIMEOUT_UNITS)
+    assert cluster.elections() == elections

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import sys
@@ -10,9 +9,12 @@ import tempfile
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
+
+from transports.node.cli.failures import Failure, Misuse
+from transports.node.cli.options import JSON, output_option
 
 if TYPE_CHECKING:
     from transports.bench.measure import Effort
@@ -36,7 +38,7 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--quick", is_flag=True, help="A rough answer in about a minute.")
+@click.option("--quick", is_flag=True, help="A rough answer in about a minute and a half.")
 @click.option(
     "--rows",
     default=",".join(ROW_IDS),
@@ -57,13 +59,7 @@ def bench() -> None:
     type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
     help="Where stores are made, and removed again.  [default: the temporary directory]",
 )
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="A table for people or JSON with all raw figures.",
-)
+@output_option
 @click.option(
     "--write",
     "page",
@@ -85,8 +81,9 @@ def commit(
 ) -> None:
     """Measure commits: three nodes and a client as processes, 64-byte commands.
 
-    Progress goes to stderr. Ends with 0 when all was measured, whether or not the
-    aims are reached; 1 when a measurement failed; 2 when it was called wrongly.
+    Progress goes to stderr, and all raw figures go into the JSON. Ends with 0 when
+    all was measured, whether or not the aims are reached; 1 when a measurement
+    failed; 2 when it was called wrongly.
 
     \b
     Example:
@@ -95,7 +92,7 @@ def commit(
     from transports.bench.run import FULL, QUICK
 
     if seconds is not None and math.isnan(seconds):
-        _wrong("--seconds: nan is no length of time")
+        raise Misuse("--seconds: nan is no length of time")
     chosen = _read_rows(rows)
     _check_transport(transport)
     notes: list[str] = []
@@ -113,13 +110,20 @@ def commit(
     report = _run(effort, chosen, transport, with_peers, where, notes)
     if page is not None:
         _write_page(page, report)
-    if output == "json":
-        click.echo(json.dumps(report.to_json(), indent=2))
+    _print(report, output)
+    if report.results.failed:
+        raise Failure("not everything could be measured; the report says what, and why")
+
+
+def _print(report: Report, output: str) -> None:
+    if output == JSON:
+        from transports.node.cli.output import print_json
+
+        print_json(report.to_json())
     else:
         from rich.console import Console
 
         report.show(Console(width=None if sys.stdout.isatty() else 140))
-    sys.exit(1 if report.results.failed else 0)
 
 
 def _run(
@@ -130,12 +134,15 @@ def _run(
     directory: Path,
     notes: list[str],
 ) -> Report:
-    import trio
+    """Measure `rows`, and describe with what and on what that was done.
 
+    Raises `Interrupted` when every process that was started has ended.
+    """
     from transports.bench.cluster import Setup
     from transports.bench.machine import describe_machine
     from transports.bench.report import Report
     from transports.bench.run import Results, make_plan, run_plan
+    from transports.node.cli.running import run
 
     setup = Setup(transport, directory, LOG_BYTES_MAX)
     machine = describe_machine(directory)
@@ -144,9 +151,7 @@ def _run(
         notes.append("the stores are on tmpfs, which never syncs: name a --directory on a disk")
     results = Results()
     steps = make_plan(setup, effort, rows, results, peers=peers, progress=_say)
-    if not trio.run(run_plan, steps, _say):
-        click.echo("interrupted; every process that was started has ended", err=True)
-        sys.exit(1)
+    run(lambda: run_plan(steps, _say))
     command = _command(click.get_current_context())
     described = {
         "transport": setup.transport,
@@ -167,7 +172,7 @@ def _read_rows(text: str) -> list[str]:
     unknown = [word for word in asked if word not in ROW_IDS]
     if unknown or not asked:
         problem = f"no row is called {unknown[0]!r}" if unknown else "no row is named"
-        _wrong(f"--rows: {problem}; there are {', '.join(ROW_IDS)}")
+        raise Misuse(f"--rows: {problem}; there are {', '.join(ROW_IDS)}")
     return [row for row in ROW_IDS if row in asked]
 
 
@@ -176,11 +181,11 @@ def _check_transport(name: str) -> None:
     from transports.registry import resolve
 
     if name == "memory":
-        _wrong("--transport: memory joins tasks of one process, and the nodes are processes")
+        raise Misuse("--transport: memory joins tasks of one process, and the nodes are processes")
     try:
         resolve(name)
     except TransportError as error:
-        _wrong(f"--transport: {error}")
+        raise Misuse(f"--transport: {error}") from error
 
 
 def _read_peers(asked: bool | None, notes: list[str]) -> bool:
@@ -190,7 +195,7 @@ def _read_peers(asked: bool | None, notes: list[str]) -> bool:
         return True
     missing = "PySyncObj is not installed: pip install 'pluggable-paxos[peers]'"
     if asked:
-        _wrong(f"--peers: {missing}")
+        raise Misuse(f"--peers: {missing}")
     notes.append(f"no peer was measured: {missing}")
     return False
 
@@ -201,7 +206,7 @@ def _check_page(page: Path) -> None:
     try:
         check_markers(page.read_text(), page.name)
     except (MarkersMissing, UnicodeDecodeError) as error:
-        _wrong(f"--write: {error}")
+        raise Misuse(f"--write: {error}") from error
 
 
 def _write_page(page: Path, report: Report) -> None:
@@ -223,8 +228,3 @@ def _command(context: click.Context) -> str:
     if context.params["peers"] is False:
         words.append("--no-peers")
     return shlex.join(words)
-
-
-def _wrong(message: str) -> NoReturn:
-    click.echo(f"paxos bench: {message}", err=True)
-    sys.exit(2)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-
-import trio
 
 from transports.bench import measure
 from transports.bench.cluster import Setup
@@ -103,24 +100,7 @@ def _measure_peer(setup: Setup, effort: Effort, peer: str) -> Measure:
     return partial(measure.peer, setup, chosen.role, dict(chosen.settings), job)
 
 
-async def run_plan(steps: list[Step], progress: Progress) -> bool:
-    """Do the steps; false if SIGINT or SIGTERM ended that early. No process is left behind."""
-    done = False
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-
-            async def stop_on_signal() -> None:
-                await anext(aiter(signals))
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(stop_on_signal)
-            await _run_steps(steps, progress)
-            done = True
-            nursery.cancel_scope.cancel()
-    return done
-
-
-async def _run_steps(steps: list[Step], progress: Progress) -> None:
+async def run_plan(steps: list[Step], progress: Progress) -> None:
     """One after the other; one that fails is noted, and the rest goes on."""
     pace, spent, planned = 1.0, 0.0, 0.0
     for number, step in enumerate(steps):

@@ -13,6 +13,7 @@ falls silent, so that the others elect a leader whose disk does not.
 from __future__ import annotations
 
 import gc
+import resource
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
@@ -42,12 +43,12 @@ from paxos_core import (
     replay,
 )
 from paxos_core.messages import Message
-from paxos_core.ready import Event
+from paxos_core.ready import Event, SnapshotTooLarge
 from paxos_core.types import format_ballot
 from transports.api import Frame, Transport, TransportError
 from transports.node.config import ClusterConfig, ConfigError, check_frame
 from transports.node.logs import NodeLogger
-from transports.node.store.api import Store, StoreDamaged, StoreIdentity
+from transports.node.store.api import Store, StoreDamaged, StoreError, StoreIdentity
 from transports.node.store.log_open import open_store
 from transports.node.store.memory import MemoryStore
 from transports.node.tasks import background
@@ -140,7 +141,7 @@ class Node:
         return self.leader
 
     async def events(self) -> AsyncIterator[NodeEvent]:
-        """Changes as they happen, from the call on; the oldest go if nobody reads them."""
+        """Changes as they happen, from the call on; the newest are dropped if nobody reads them."""
         send, receive = trio.open_memory_channel[NodeEvent](EVENTS_MAX)
         self._watchers.add(send)
         try:
@@ -228,6 +229,13 @@ class Node:
                 case LeaderChanged(leader, ballot):
                     self._log.event("leader_gained", leader=leader, ballot=format_ballot(ballot))
                     self._publish(LeaderGained(leader, ballot))
+                case SnapshotTooLarge(size):
+                    self._log.error(
+                        "snapshot_too_large",
+                        bytes=size,
+                        snapshot_bytes_max=self.config.limits.snapshot_bytes_max,
+                        cure="raise limits.snapshot_bytes_max; until then the log only grows",
+                    )
                 case CaughtUp(watermark):
                     self._log.event("caught_up", chosen=watermark)
                     self._publish(event)
@@ -269,6 +277,8 @@ async def open_node(
     if node not in config.nodes:
         raise ConfigError(f"node {node} is not in the configuration, which has {_ids(config)}")
     _check_machine(machine)
+    if dedicated:
+        _open_more_files()
     opener = resolve(config.transport)
     log = NodeLogger(node)
     store, records = _open_store(config, node, first_start)
@@ -304,6 +314,12 @@ def _check_machine(machine: StateMachine) -> None:
     if missing or isinstance(machine, type):
         what = f"has no {missing[0]}" if missing else "is a class, not an instance of one"
         raise TypeError(f"the state machine {machine!r:.80} {what}")
+
+
+def _open_more_files() -> None:
+    """Connections are files: take as many as the system grants, not the careful default."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _collect_less() -> None:
@@ -347,6 +363,9 @@ def _replay(
 ) -> DurableState:
     try:
         return replay(map(decode_record, records))
+    except StoreError:
+        store.close()
+        raise
     except RecordError as error:
         store.close()
         raise StoreDamaged(

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import trio
 from click.testing import CliRunner, Result
 
 import transports.bench.cli as cli
@@ -27,9 +26,13 @@ from transports.bench.report import BEGIN, END
 from transports.bench.rows import ROWS
 from transports.bench.run import Results, Step, make_plan, run_plan
 from transports.bench.wire import Message
+from transports.node.cli import main
 from transports.node.config import parse_config
 
 TINY = ("--repeats", "1", "--seconds", "0.2", "--quick")
+
+
+PAXOS = "import sys; from transports.node.cli import main; sys.exit(main())"
 
 
 def run(*arguments: str) -> Result:
@@ -122,32 +125,47 @@ async def test_a_failed_step_is_noted_and_the_rest_goes_on() -> None:
     first, second = results.rows["growth"], results.rows["failover"]
     said: list[str] = []
     steps = [Step("first", first, fail, 1.0), Step("second", second, succeed, 1.0)]
-    assert await run_plan(steps, said.append)
+    await run_plan(steps, said.append)
     assert first.failures == ["port in use"]
     assert second.good == [{"figure": 1}]
     assert "failed: port in use" in said
     assert results.failed
 
 
-async def test_a_signal_ends_the_run_early() -> None:
-    reached: list[str] = []
+def test_a_signal_ends_the_run_in_order(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PAXOS, "bench", "commit", "--quick", "--no-peers"]
+    bench = subprocess.Popen(
+        [*command, "--directory", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with bench:
+        assert bench.stderr is not None
+        assert bench.stderr.readline().startswith("1/")
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=60)
+    assert (bench.returncode, out, err) == (130, "", "paxos: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
-    async def interrupt() -> Message:
-        os.kill(os.getpid(), signal.SIGTERM)
-        await trio.sleep_forever()
-        return {}
 
-    async def never() -> Message:
-        reached.append("second step")
-        return {}
+def test_a_failed_measurement_is_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: object) -> Message:
+        raise MeasureFailed("port in use")
 
-    results = Results()
-    setup, effort = Setup("tcp", Path(), 1 << 20), Effort(1, 0.1, 0.1, 1)
-    make_plan(setup, effort, ["growth"], results, peers=False, progress=print)
-    series = results.rows["growth"]
-    steps = [Step("first", series, interrupt, 1.0), Step("second", series, never, 1.0)]
-    assert not await run_plan(steps, lambda _text: None)
-    assert reached == []
+    monkeypatch.setattr("transports.bench.measure.latency", fail)
+    options = ["--rows", "memory-latency", "--no-peers", "--directory", str(tmp_path)]
+    assert main(["bench", "commit", *TINY, *options]) == 1
+    out, err = capsys.readouterr()
+    assert "failed: port in use" in out
+    assert err.splitlines()[-1].startswith("paxos: not everything could be measured")
+
+
+def test_wrong_use_begins_as_every_complaint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "commit", "--rows", "speed"]) == 2
+    assert capsys.readouterr().err.startswith("paxos: --rows: no row is called 'speed'; ")
 
 
 def test_a_full_disk_is_said_before_a_store_is_made(
@@ -211,12 +229,10 @@ def test_a_real_run_measures_writes_the_page_and_leaves_nothing(tmp_path: Path) 
     stores = tmp_path / "stores"
     stores.mkdir()
     rows = "memory-latency,durable-throughput,failover"
-    # A process of its own, as in use: it takes over the signals, which needs a main thread.
-    command = "import sys; from transports.bench.cli import bench; bench()"
     options = ["--rows", rows, "--no-peers", "--kills", "1", "--output", "json"]
     places = ["--directory", str(stores), "--write", str(page)]
     done = subprocess.run(
-        [sys.executable, "-c", command, "commit", *TINY, *options, *places],
+        [sys.executable, "-c", PAXOS, "bench", "commit", *TINY, *options, *places],
         capture_output=True,
         text=True,
         timeout=120,
@@ -238,10 +254,19 @@ def test_a_real_run_measures_writes_the_page_and_leaves_nothing(tmp_path: Path) 
 
 def test_a_real_run_measures_the_peer(tmp_path: Path) -> None:
     pytest.importorskip("pysyncobj")
-    command = "import sys; from transports.bench.cli import bench; bench()"
     options = ["--rows", "memory-latency", "--peers", "--output", "json"]
     done = subprocess.run(
-        [sys.executable, "-c", command, "commit", *TINY, *options, "--directory", str(tmp_path)],
+        [
+            sys.executable,
+            "-c",
+            PAXOS,
+            "bench",
+            "commit",
+            *TINY,
+            *options,
+            "--directory",
+            str(tmp_path),
+        ],
         capture_output=True,
         text=True,
         timeout=120,

@@ -133,7 +133,7 @@ def test_a_missing_store_is_an_error_that_names_the_cure(tmp_path: Path, there: 
     path = tmp_path / "s"
     if there == "empty":
         path.mkdir()
-    with pytest.raises(StoreMissing, match="paxos init --non-voting") as caught:
+    with pytest.raises(StoreMissing, match=f"paxos init --node {NODE} --non-voting") as caught:
         open_store(path, CLUSTER, NODE)
     assert "\n" not in str(caught.value)
     assert not path.exists() or not os.listdir(path)

@@ -91,7 +91,7 @@ def assert_found(path: Path, what: str) -> None:
     assert "\n" not in message, what
     if isinstance(caught.value, StoreDamaged):
         assert "must not vote" in message, what
-        assert "paxos init --non-voting" in message, what
+        assert f"paxos init --node {NODE} --non-voting" in message, what
     assert content(path) == before, "a damaged store is left as it is"
 
 

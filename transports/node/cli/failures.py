@@ -5,6 +5,7 @@
   cluster that does not answer.
 * 2, wrong use: the command line or the configuration has to be changed.
 * 128 + the signal's number: interrupted by it.
+* 141: whoever read the output has had enough, as a shell shows SIGPIPE.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import click
 FAILED: Final = 1
 MISUSED: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
+READER_GONE: Final = 128 + signal.SIGPIPE
 
 
 class Failure(click.ClickException):
@@ -61,9 +63,23 @@ def _classify(error: Exception) -> tuple[str, int] | None:
 
 
 def _usage(error: click.UsageError) -> str:
-    message = error.format_message().rstrip(".")
+    message = _with_limits(error).format_message().rstrip(".")
     message = message[:1].lower() + message[1:]
     return f"{message}; see: {error.ctx.command_path} --help" if error.ctx else message
+
+
+def _with_limits(error: click.UsageError) -> click.UsageError:
+    """Click calls numbers "integer ranges"; this says what may stand there instead."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    if not isinstance(kind, click.IntRange | click.FloatRange):
+        return error
+    given, wrong, _ = error.message.partition(" is not ")
+    if not wrong or kind.min is None:
+        return error
+    what = "a whole number" if isinstance(kind, click.IntRange) else "a number"
+    limits = f"from {kind.min} on" if kind.max is None else f"from {kind.min} to {kind.max}"
+    assert isinstance(error, click.BadParameter)
+    return click.BadParameter(f"{given} is not {what} {limits}", error.ctx, error.param)
 
 
 def _classify_own(error: Exception) -> tuple[str, int] | None:

@@ -15,6 +15,7 @@ from transports.node.cli.answers import NodeAnswer, ask, read_log
 from transports.node.cli.failures import Failure, Misuse
 from transports.node.cli.options import (
     JSON,
+    check_joins_processes,
     check_node,
     config_option,
     output_option,
@@ -42,7 +43,7 @@ class Line:
         """For a table."""
         if self.command is None:
             return (self.slot, "-", "-", f"({self.note})")
-        return (self.slot, f"{self.session:x}", self.number, shown(self.command))
+        return (self.slot, f"{self.session:#x}", self.number, shown(self.command))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -121,6 +122,8 @@ def log(
     twice was retried, and applied once.
     """
     config = read_config(config_path)
+    if not offline:
+        check_joins_processes(config, config_path)
     if node is not None:
         check_node(config, node, config_path)
     if offline and node is None:
@@ -176,7 +179,7 @@ async def _choose(
     present = [answer for answer in answers if answer is not None]
     if not present:
         who = f"node {node} does not answer" if node is not None else "no node answers"
-        hint = "; for a stopped node's log: --store" if config.store == "durable" else ""
+        hint = " For a stopped node's log: --store" if config.store == "durable" else ""
         raise Failure(f"{who} within {timeout:g} s; is it running?{hint}")
     return max(present, key=lambda answer: answer.chosen)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from transports.node.cli.failures import Misuse
+from transports.node.cli.failures import Failure, Misuse
 
 if TYPE_CHECKING:
     from transports.node.config import ClusterConfig
@@ -42,8 +43,16 @@ def output_option(command: _Command) -> _Command:
         type=click.Choice(["table", JSON]),
         default="table",
         show_default=True,
+        callback=_check_output,
         help="A table for people, or JSON for programs.",
     )(command)
+
+
+def _check_output(_context: click.Context, _option: click.Parameter, output: str) -> str:
+    """That there is somewhere to write to, before the command does anything."""
+    if sys.stdout is None:
+        raise Failure("the output cannot be written (standard output is closed)")
+    return output
 
 
 def timeout_option(default: float, what: str) -> Callable[[_Command], _Command]:
@@ -68,6 +77,14 @@ def read_config(path: str) -> ClusterConfig:
             "or write an example with: paxos init --example"
         )
     return load_config(path)
+
+
+def check_joins_processes(config: ClusterConfig, path: str) -> None:
+    """That the transport reaches nodes in other processes. Raises `Misuse`."""
+    if config.transport == "memory":
+        raise Misuse(
+            f'{path}: transport = "memory" joins tasks of one process; write transport = "tcp"'
+        )
 
 
 def check_node(config: ClusterConfig, node: int, path: str) -> None:

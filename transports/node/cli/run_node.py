@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
@@ -13,12 +14,19 @@ import trio
 
 from paxos_core import StateMachine
 from transports.node.cli.failures import Failure, Interrupted, Misuse
-from transports.node.cli.options import check_node, config_option, read_config
+from transports.node.cli.options import (
+    check_joins_processes,
+    check_node,
+    config_option,
+    read_config,
+)
 from transports.node.cli.running import run
 from transports.node.config import ClusterConfig
+from transports.node.doubts import tell_doubts
 from transports.node.logs import NodeLogger, configure_logging
 from transports.node.machines import Journal
 from transports.node.node import open_node
+from transports.node.tasks import background
 
 STDIN: Final = 0
 METHODS: Final = ("apply", "snapshot", "restore")
@@ -69,6 +77,7 @@ def node(
     if not __debug__:
         raise Misuse("the core relies on its assertions; start Python without -O")
     config = read_config(config_path)
+    check_joins_processes(config, config_path)
     check_node(config, node, config_path)
     if first_start and config.store != "memory":
         raise Misuse(
@@ -83,7 +92,7 @@ def node(
             reason="a memory store without --first-start: it may have promised before",
         )
     try:
-        run(lambda: _run_node(config, node, made, first_start, stop_with_stdin))
+        run(lambda: _run_node(config, node, made, first_start, stop_with_stdin), last=True)
     except Interrupted:
         # This is how a node is meant to end.
         return
@@ -96,7 +105,10 @@ async def _run_node(
     first_start: bool,
     stop_with_stdin: bool,
 ) -> None:
-    async with open_node(config, node, machine, first_start=first_start, dedicated=True):
+    async with (
+        open_node(config, node, machine, first_start=first_start, dedicated=True) as running,
+        background(partial(tell_doubts, running)),
+    ):
         if stop_with_stdin:
             await _wait_for_end_of_input()
         else:

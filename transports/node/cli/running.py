@@ -4,45 +4,61 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
 from transports.node.cli.failures import Interrupted
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
 _T = TypeVar("_T")
 
 
-def run(main: Callable[[], Awaitable[_T]]) -> _T:
+def run(main: Callable[[], Awaitable[_T]], *, last: bool = False) -> _T:
     """The result of `main`.
 
     SIGINT and SIGTERM cancel it; when it has cleaned up, `Interrupted` is raised.
+    One that follows while it cleans up changes nothing. With `last`, neither does
+    any until the process has ended: for a command whose end this is.
     An error that is alone in its group is raised as itself.
     """
+    noted: list[int] = []
+    # In force before trio listens and after it. What trio has received and not handed out
+    # when it stops listening is delivered once more, to these.
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in SIGNALS}
     try:
-        return trio.run(_guarded, main)
+        return trio.run(_guarded, main, noted)
+    except Interrupted:
+        if last:
+            before = dict.fromkeys(SIGNALS, signal.SIG_IGN)
+        raise
     except BaseExceptionGroup as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         # Not `from None`: the cause is part of what an error says.
         raise error from error.__cause__
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-async def _guarded(main: Callable[[], Awaitable[_T]]) -> _T:
-    caught: list[int] = []
+async def _guarded(main: Callable[[], Awaitable[_T]], noted: list[int]) -> _T:
     result: list[_T] = []
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*SIGNALS) as signals:
+        if noted:
+            raise Interrupted(noted[0])
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
                 async for number in signals:
-                    caught.append(number)
+                    noted.append(number)
                     nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)
             result.append(await main())
             nursery.cancel_scope.cancel()
     if not result:
-        raise Interrupted(caught[0])
+        raise Interrupted(noted[0])
     return result[0]

@@ -11,8 +11,10 @@ import trio
 
 from transports.node.cli.answers import Answers, agreed_leader, ask, diverged
 from transports.node.cli.failures import FAILED, Interrupted
+from transports.node.cli.hosts import unknown_hosts
 from transports.node.cli.options import (
     JSON,
+    check_joins_processes,
     config_option,
     output_option,
     read_config,
@@ -98,6 +100,7 @@ def status(config_path: str, watch: bool, interval: float, timeout: float, outpu
     With --watch it is 0 when Ctrl-C ends it.
     """
     config = read_config(config_path)
+    check_joins_processes(config, config_path)
     if not watch:
         finding = run(lambda: _once(config, timeout))
         _show(finding, output, lines=False)
@@ -124,9 +127,20 @@ async def _find(client: Client, config: ClusterConfig, timeout: float) -> Findin
             f"no leader that a majority agrees on: "
             f"{answered} of {len(answers)} nodes answered within {timeout:g} s"
         )
+        problem += await _hint(config, answers)
     if (pair := diverged(answers)) is not None:
         problem = f"the logs of nodes {pair[0]} and {pair[1]} differ: this must never be"
     return Finding(answers, leader, problem)
+
+
+async def _hint(config: ClusterConfig, answers: Answers) -> str:
+    """What may be wrong where nodes do not answer."""
+    silent = [node for node, answer in answers.items() if answer is None]
+    if 2 * len(silent) < len(answers):
+        return ""
+    if unknown := await unknown_hosts(config, silent):
+        return f". {unknown}"
+    return ". Do the others run, and is `cluster` in their configuration the same?"
 
 
 async def _watch(config: ClusterConfig, timeout: float, interval: float, output: str) -> None:

@@ -13,8 +13,10 @@ import click
 import trio
 
 from transports.node.cli.failures import FAILED, Failure, Interrupted, Misuse
+from transports.node.cli.hosts import unknown_hosts
 from transports.node.cli.options import (
     JSON,
+    check_joins_processes,
     config_option,
     output_option,
     read_config,
@@ -25,6 +27,7 @@ from transports.node.cli.running import run
 from transports.node.client import (
     Client,
     ClientError,
+    ClusterUnreachable,
     Outcome,
     OutcomeUnknown,
     ResultTooLarge,
@@ -127,6 +130,7 @@ def submit(
     if file_name is not None and count != 1:
         raise Misuse("--count goes with COMMANDs, not with --file")
     config = read_config(config_path)
+    check_joins_processes(config, config_path)
     tally = Tally()
     with _open(file_name) as file:
         given = [command.encode(errors="surrogateescape") for command in commands]
@@ -134,15 +138,24 @@ def submit(
         try:
             run(lambda: _submit_all(config, source, tally, outstanding, timeout))
         except Interrupted as interrupted:
-            _report(tally, output)
-            click.echo(f"paxos: {interrupted}; {summary(tally)}", err=True)
+            _report(tally, output, f"{interrupted}; {summary(tally)}")
             return interrupted.status
-    _report(tally, output)
     if not tally.failed:
+        _report(tally, output)
+        if not tally.outcomes and output != JSON:
+            click.echo("there are no commands, so nothing was submitted")
         return 0
     reason = next(outcome for outcome in tally.outcomes if isinstance(outcome, ClientError))
-    click.echo(f"paxos: {summary(tally)}; {reason}", err=True)
+    _report(tally, output, summary(tally, reason) + _hint(config, reason))
     return FAILED
+
+
+def _hint(config: ClusterConfig, reason: ClientError) -> str:
+    """What else may be wrong where no leader answers."""
+    if not isinstance(reason, ClusterUnreachable):
+        return ""
+    unknown = run(lambda: unknown_hosts(config, config.nodes))
+    return f" {unknown}" if unknown else " And is `cluster` in its configuration the same?"
 
 
 def _open(name: str | None) -> AbstractContextManager[BinaryIO | None]:
@@ -227,7 +240,16 @@ async def _work(
                 reading.cancel()
 
 
-def _report(tally: Tally, output: str) -> None:
+def _report(tally: Tally, output: str, complaint: str | None = None) -> None:
+    """Print the results, then the complaint; that one also if the results cannot be printed."""
+    try:
+        _print(tally, output)
+    finally:
+        if complaint is not None:
+            click.echo(f"paxos: {complaint}", err=True)
+
+
+def _print(tally: Tally, output: str) -> None:
     if output == JSON:
         results = [_as_json(*pair) for pair in tally.pairs()]
         print_json({"counts": _counts(tally), "results": results})
@@ -240,7 +262,7 @@ def _report(tally: Tally, output: str) -> None:
     if rows:
         print_table((">number", "*command", "*result"), rows)
     if len(pairs) > ROWS_MAX:
-        click.echo(f"and {len(pairs) - ROWS_MAX} more; --output json has them all")
+        click.echo(f"the first {ROWS_MAX} of {len(pairs)} (--output json prints all)")
 
 
 def _shown(outcome: Outcome | None) -> str:
@@ -266,13 +288,28 @@ def _counts(tally: Tally) -> dict[str, int]:
     }
 
 
-def summary(tally: Tally) -> str:
-    """Which commands were applied, which not, and which nobody knows of."""
-    parts = []
-    for state in ("applied", "unknown", "not applied"):
-        if numbers := tally.numbered(state):
-            parts.append(f"{state}: {ranges(numbers)}")
-    return "; ".join(parts) or "nothing was submitted"
+def summary(tally: Tally, reason: ClientError | None = None) -> str:
+    """Which commands were applied, which not, and which nobody knows of.
+
+    `reason` is that of one of them; it ends the line, after the commands that it is about.
+    """
+    parts = {
+        state: _say(state, numbers)
+        for state in ("applied", "unknown", "not applied")
+        if (numbers := tally.numbered(state))
+    }
+    if reason is None:
+        return "; ".join(parts.values()) or "nothing was submitted"
+    about = parts.pop(state_of(reason))
+    return "; ".join((*parts.values(), f"{about}: {reason}"))
+
+
+def _say(state: str, numbers: Sequence[int]) -> str:
+    several = len(numbers) > 1
+    which = f"command{'s' * several} {ranges(numbers)}"
+    if state == "unknown":
+        return f"of {which} it is unknown"
+    return f"{which} {'were' if several else 'was'} {state}"
 
 
 def ranges(numbers: Sequence[int]) -> str:

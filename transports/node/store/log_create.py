@@ -33,7 +33,7 @@ def create_store(path: str | os.PathLike[str], identity: StoreIdentity) -> None:
     """
     target = Path(os.path.abspath(path))
     if not _is_vacant(target):
-        raise _exists(target)
+        raise _exists(target, identity.node)
     try:
         _make_parents(target.parent)
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -46,13 +46,19 @@ def create_store(path: str | os.PathLike[str], identity: StoreIdentity) -> None:
         _sync_directory(target.parent)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise _exists(target) from error
+            raise _exists(target, identity.node) from error
         raise StoreFailed(describe_failure(target, error)) from error
 
 
-def _exists(target: Path) -> StoreExists:
+def _exists(target: Path, node: int) -> StoreExists:
+    # A store that lost a file is one still: it must not be taken for something else.
+    if not any((target / name).is_file() for name in (IDENTITY_NAME, SEAL_NAME)):
+        return StoreExists(
+            f"{target}: there is something already, and it is no store; move it away, "
+            "or correct `data` in the configuration"
+        )
     return StoreExists(
-        f"{target}: there is something already; to start with what it holds: paxos node; "
+        f"{target}: there is something already; to start with what it holds: paxos node {node}; "
         "to make a new store, move it away first"
     )
 

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -41,6 +42,7 @@ from transports.node.store.log_store import (
     Segment,
     damaged,
     describe_failure,
+    init_command,
     segment_name,
     write_all,
 )
@@ -51,14 +53,35 @@ _SEGMENT_NAME: Final = re.compile(r"log-(\d{20})\Z")
 _Block = TypeVar("_Block")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is, and of which node; `node` is None while that is what is asked."""
+
+    path: Path
+    node: int | None
+
+    def damaged(self, name: str, offset: int, reason: str) -> StoreDamaged:
+        """The error for a file of this store."""
+        return damaged(self.path, self.node, name, offset, reason)
+
+    def missing(self) -> StoreMissing:
+        """The error for a place with nothing in it."""
+        make = init_command(self.node)
+        return StoreMissing(
+            f"{self.path}: there is no store; make it once with: {make}; if this node has run "
+            f"before, its promises are lost, so make one that does not vote: {make} --non-voting"
+        )
+
+
 def read_identity(path: str | os.PathLike[str]) -> StoreIdentity:
     """Whose store is at `path`, without opening it. Raises `StoreError` as `open_store` does."""
     directory = Path(os.path.abspath(path))
+    where = Place(directory, None)
     try:
         with ExitStack() as opened:
-            directory_fd = _open_directory(directory)
+            directory_fd = _open_directory(where)
             opened.callback(os.close, directory_fd)
-            found = _read_identity(directory, directory_fd)
+            found = _read_identity(where, directory_fd)
     except OSError as error:
         raise StoreFailed(describe_failure(directory, error)) from error
     return StoreIdentity(found.cluster, found.node, found.voting)
@@ -82,14 +105,15 @@ def open_store(
     `StoreFailed`; the store is then as it was.
     """
     directory = Path(os.path.abspath(path))
+    where = Place(directory, node)
     try:
         with ExitStack() as opened:
-            directory_fd = _open_directory(directory)
+            directory_fd = _open_directory(where)
             opened.callback(os.close, directory_fd)
             _lock(directory, directory_fd)
-            identity = _read_identity(directory, directory_fd)
+            identity = _read_identity(where, directory_fd)
             _check_owner(directory, identity, cluster, node)
-            store = _open_log(directory, directory_fd, identity, preallocate_bytes, opened)
+            store = _open_log(where, directory_fd, identity, preallocate_bytes, opened)
             opened.pop_all()
     except OSError as error:
         raise StoreFailed(describe_failure(directory, error)) from error
@@ -97,33 +121,38 @@ def open_store(
 
 
 def _open_log(
-    directory: Path,
+    where: Place,
     directory_fd: int,
     identity: fmt.Identity,
     preallocate_bytes: int,
     opened: ExitStack,
 ) -> LogStore:
-    seal_fd = _open_part(directory, directory_fd, SEAL_NAME)
+    """Read and check every file, make what was found stable, and seal it.
+
+    Nothing is changed before the last check has passed. `opened` gets the files to
+    close if it fails. Raises `StoreForeign`, `StoreDamaged` and `OSError`.
+    """
+    seal_fd = _open_part(where, directory_fd, SEAL_NAME)
     opened.callback(os.close, seal_fd)
     seal_bytes = os.pread(seal_fd, _SMALL_FILE_BYTES_MAX, 0)
-    seal = _parse(directory, SEAL_NAME, fmt.unpack_seal, seal_bytes)
-    _check_part(directory, SEAL_NAME, seal.store_id, identity)
+    seal = _parse(where, SEAL_NAME, fmt.unpack_seal, seal_bytes)
+    _check_part(where, SEAL_NAME, seal.store_id, identity)
     generations = _generations(directory_fd)
-    generation = _newest(directory, generations, seal)
+    generation = _newest(where, generations, seal)
     name = segment_name(generation)
-    fd = _open_part(directory, directory_fd, name)
+    fd = _open_part(where, directory_fd, name)
     opened.callback(os.close, fd)
     header_bytes = pread_exactly(fd, fmt.SEGMENT_HEADER_BYTES, 0)
-    header = _parse(directory, name, fmt.unpack_segment_header, header_bytes)
-    _check_part(directory, name, header.store_id, identity)
+    header = _parse(where, name, fmt.unpack_segment_header, header_bytes)
+    _check_part(where, name, header.store_id, identity)
     if header.generation != generation:
-        raise damaged(directory, name, 0, f"it holds generation {header.generation}")
-    acknowledged = _acknowledged(directory, seal, header)
+        raise where.damaged(name, 0, f"it holds generation {header.generation}")
+    acknowledged = _acknowledged(where, seal, header)
     salt = fmt.batch_salt(identity.store_id, generation)
     try:
         scan = scan_segment(fd, salt, acknowledged)
     except BadRegion as error:
-        raise damaged(directory, name, error.offset, error.reason) from error
+        raise where.damaged(name, error.offset, error.reason) from error
     _make_stable(fd, acknowledged.end, scan)
     allocated = scan.end if scan.torn else max(scan.size, scan.end)
     segment = Segment(
@@ -143,27 +172,27 @@ def _open_log(
     _remove_leftovers(directory_fd, generations, generation)
     owner = StoreIdentity(identity.cluster, identity.node, identity.voting)
     return LogStore(
-        directory, owner, identity.store_id, directory_fd, seal_fd, segment, preallocate_bytes
+        where.path, owner, identity.store_id, directory_fd, seal_fd, segment, preallocate_bytes
     )
 
 
-def _newest(directory: Path, generations: list[int], seal: fmt.Seal) -> int:
+def _newest(where: Place, generations: list[int], seal: fmt.Seal) -> int:
     """The generation to read: the sealed one, or the next if its checkpoint was being finished."""
     if seal.generation in generations:
         newest = generations[-1]
         if newest in (seal.generation, seal.generation + 1):
             return newest
         reason = f"it names generation {seal.generation}, the log is at {newest}"
-        raise damaged(directory, SEAL_NAME, 0, reason)
+        raise where.damaged(SEAL_NAME, 0, reason)
     name = segment_name(seal.generation)
-    raise damaged(directory, name, 0, "the file is missing")
+    raise where.damaged(name, 0, "the file is missing")
 
 
-def _acknowledged(directory: Path, seal: fmt.Seal, header: fmt.SegmentHeader) -> Acknowledged:
+def _acknowledged(where: Place, seal: fmt.Seal, header: fmt.SegmentHeader) -> Acknowledged:
     if seal.generation != header.generation:
         return Acknowledged(header.checkpoint_end)
     if seal.end < header.checkpoint_end:
-        raise damaged(directory, SEAL_NAME, 0, "the sealed end lies inside the checkpoint")
+        raise where.damaged(SEAL_NAME, 0, "the sealed end lies inside the checkpoint")
     return Acknowledged(seal.end, seal.batches, seal.batch_crc)
 
 
@@ -198,26 +227,19 @@ def _generations(directory_fd: int) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def _open_directory(directory: Path) -> int:
+def _open_directory(where: Place) -> int:
     try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(where.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise _missing(directory) from error
+        raise where.missing() from error
     except NotADirectoryError as error:
         raise StoreDamaged(
-            f"{directory}: not a directory, so not a store; correct `data` in the configuration"
+            f"{where.path}: not a directory, so not a store; correct `data` in the configuration"
         ) from error
     if not os.listdir(fd):
         os.close(fd)
-        raise _missing(directory)
+        raise where.missing()
     return fd
-
-
-def _missing(directory: Path) -> StoreMissing:
-    return StoreMissing(
-        f"{directory}: there is no store; make it once with: paxos init --node N; if this node has "
-        "run before, its promises are lost, so make one that does not vote: paxos init --non-voting"
-    )
 
 
 def _lock(directory: Path, directory_fd: int) -> None:
@@ -229,30 +251,30 @@ def _lock(directory: Path, directory_fd: int) -> None:
         ) from error
 
 
-def _open_part(directory: Path, directory_fd: int, name: str, access: int = os.O_RDWR) -> int:
+def _open_part(where: Place, directory_fd: int, name: str, access: int = os.O_RDWR) -> int:
     try:
         return os.open(name, access | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=directory_fd)
     except FileNotFoundError as error:
-        raise damaged(directory, name, 0, "the file is missing") from error
+        raise where.damaged(name, 0, "the file is missing") from error
 
 
-def _read_identity(directory: Path, directory_fd: int) -> fmt.Identity:
-    fd = _open_part(directory, directory_fd, IDENTITY_NAME, os.O_RDONLY)
+def _read_identity(where: Place, directory_fd: int) -> fmt.Identity:
+    fd = _open_part(where, directory_fd, IDENTITY_NAME, os.O_RDONLY)
     try:
         data = os.pread(fd, _SMALL_FILE_BYTES_MAX, 0)
     finally:
         os.close(fd)
-    return _parse(directory, IDENTITY_NAME, fmt.unpack_identity, data)
+    return _parse(where, IDENTITY_NAME, fmt.unpack_identity, data)
 
 
-def _parse(directory: Path, name: str, unpack: Callable[[bytes], _Block], data: bytes) -> _Block:
+def _parse(where: Place, name: str, unpack: Callable[[bytes], _Block], data: bytes) -> _Block:
     try:
         return unpack(data)
     except fmt.BadBytes as error:
-        raise damaged(directory, name, 0, str(error)) from error
+        raise where.damaged(name, 0, str(error)) from error
     except fmt.OtherVersion as error:
         raise StoreForeign(
-            f"{directory / name}: format version {error.version}, this program reads "
+            f"{where.path / name}: format version {error.version}, this program reads "
             f"{fmt.FORMAT_VERSION}; start the version that made it"
         ) from error
 
@@ -270,8 +292,8 @@ def _check_owner(directory: Path, identity: fmt.Identity, cluster: int, node: in
         )
 
 
-def _check_part(directory: Path, name: str, store_id: bytes, identity: fmt.Identity) -> None:
+def _check_part(where: Place, name: str, store_id: bytes, identity: fmt.Identity) -> None:
     if store_id != identity.store_id:
         raise StoreForeign(
-            f"{directory / name}: part of another store; put the file back that belongs here"
+            f"{where.path / name}: part of another store; put the file back that belongs here"
         )

@@ -166,7 +166,8 @@ class LogStore(Store):
             yield from read_records(fd, segment.salt, end)
         except BadRegion as error:
             name = segment_name(segment.generation)
-            raise damaged(self._path, name, error.offset, error.reason) from error
+            node = self.identity.node
+            raise damaged(self._path, node, name, error.offset, error.reason) from error
         except OSError as error:
             raise StoreFailed(describe_failure(self._path, error)) from error
         finally:
@@ -276,12 +277,17 @@ def preallocate(fd: int, allocated: int, needed: int, ahead_bytes: int) -> int:
     return needed + ahead_bytes
 
 
-def damaged(path: Path, name: str, offset: int, reason: str) -> StoreDamaged:
+def init_command(node: int | None) -> str:
+    """What makes the store of `node`; of some node, if None."""
+    return f"paxos init --node {'N' if node is None else node}"
+
+
+def damaged(path: Path, node: int | None, name: str, offset: int, reason: str) -> StoreDamaged:
     """The error for a byte that is not what was acknowledged."""
     return StoreDamaged(
         f"{path / name}: damaged at offset {offset} ({reason}); what this node promised is "
         f"unknown, so it must not vote; move {path} away and make a store that learns and "
-        "does not vote: paxos init --non-voting"
+        f"does not vote: {init_command(node)} --non-voting"
     )
 
 

@@ -80,7 +80,8 @@ def test_a_missing_store(paxos, stores: Path) -> None:
     shutil.rmtree(stores / "node-1")
     result = start(paxos)
     assert result.status == 1
-    assert "there is no store; make it once with: paxos init" in result.complaint
+    assert "there is no store; make it once with: paxos init --node 1;" in result.complaint
+    assert result.complaint.endswith("paxos init --node 1 --non-voting")
     assert not (stores / "node-1").exists()
     offline = paxos("log", "--node", 1, "--store")
     assert offline.status == 1
@@ -111,7 +112,7 @@ def test_a_damaged_store(paxos, stores: Path) -> None:
     result = start(paxos)
     assert result.status == 1
     assert "damaged at offset" in result.complaint
-    assert "paxos init --non-voting" in result.complaint
+    assert "paxos init --node 1 --non-voting" in result.complaint
 
 
 def test_a_store_that_another_process_holds(paxos, stores: Path) -> None:
@@ -179,10 +180,39 @@ def test_nobody_is_there(paxos, stores: Path) -> None:
     assert status.status == 1
     assert status.out.count("unreachable") == 3
     assert "no leader that a majority agrees on: 0 of 3 nodes answered" in status.out
+    assert "is `cluster` in their configuration the same?" in status.out
     log = paxos("log", "--timeout", "0.1")
     assert log.status == 1
     assert "no node answers within 0.1 s" in log.complaint
-    assert "--store" in log.complaint
+    assert log.complaint.endswith("is it running? For a stopped node's log: --store")
     submit = paxos("submit", "a", "b", "--timeout", "0.2")
     assert submit.status == 1
-    assert submit.complaint.startswith("not applied: 1; no leader answered in time")
+    assert submit.complaint.startswith("command 1 was not applied: no leader answered in time")
+    assert submit.complaint.endswith("is `cluster` in its configuration the same?")
+
+
+def test_a_host_that_nobody_knows_is_named(
+    paxos, stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_up(host: str, port: int, **_: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("transports.node.cli.hosts.trio.socket.getaddrinfo", look_up)
+    text = Path("paxos.toml").read_text().replace('2 = "127.0.0.1', '2 = "nowhere.invalid')
+    Path("paxos.toml").write_text(text)
+    for arguments in (["status", "-o", "json"], ["submit", "x"]):
+        result = paxos(*arguments, "--timeout", "0.1")
+        assert result.status == 1
+        said = result.json["problem"] if arguments[0] == "status" else result.complaint
+        assert "The host '127.0.0.1' of node 1 is unknown (Name or service not known)" in said
+
+
+def test_the_memory_transport_does_not_join_processes(paxos, home: Path) -> None:
+    text = 'transport = "memory"\nstore = "memory"\n[nodes]\n1 = "hub/1"\n'
+    Path("paxos.toml").write_text(text)
+    for arguments in (["node", 1], ["submit", "x"], ["status"], ["log"]):
+        result = paxos(*arguments)
+        assert (result.status, result.out) == (2, ""), arguments
+        assert result.complaint == (
+            'paxos.toml: transport = "memory" joins tasks of one process; write transport = "tcp"'
+        )

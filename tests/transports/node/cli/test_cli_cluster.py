@@ -10,7 +10,8 @@ import pytest
 from cli_cases import END_SECONDS, Cluster, Result
 
 from transports.node.cli.output import CELL_CHARACTERS_MAX, clean
-from transports.node.cli.submit import ranges
+from transports.node.cli.submit import Tally, ranges, summary
+from transports.node.client import OutcomeUnknown, Overloaded
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +49,7 @@ def test_submit_many_at_a_time_applies_each_once(paxos) -> None:
     results = submit(paxos, "again", "--count", 200, "--outstanding", 50)
     assert len({one["result"] for one in results}) == 200
     long = paxos("submit", "short", "--count", 30)
-    assert "and 10 more; --output json has them all" in long.out
+    assert long.out.endswith("\nthe first 20 of 30 (--output json prints all)\n")
 
 
 def test_submit_reads_lines(paxos, cluster: Cluster, tmp_path: Path) -> None:
@@ -64,13 +65,19 @@ def test_submit_reads_lines(paxos, cluster: Cluster, tmp_path: Path) -> None:
     )
     assert (piped.returncode, piped.stderr) == (0, b"")
     assert Result(0, piped.stdout.decode(), "").json["counts"]["applied"] == 2
+    (tmp_path / "empty").write_bytes(b"\n\n")
+    nothing = paxos("submit", "--file", tmp_path / "empty")
+    assert (nothing.status, nothing.err) == (0, "")
+    assert nothing.out == "there are no commands, so nothing was submitted\n"
 
 
 def test_a_command_too_large_ends_it_there(paxos) -> None:
     result = paxos("submit", "before", "x" * 40_000, "after", "-o", "json")
     assert result.status == 1
-    complaint = "applied: 1; not applied: 2; a command of 40000 bytes: at most 32768 are taken"
-    assert result.complaint == complaint
+    assert result.complaint == (
+        "command 1 was applied; command 2 was not applied: "
+        "a command of 40000 bytes: at most 32768 are taken"
+    )
     assert [one["state"] for one in result.json["results"]] == ["applied", "not applied"]
     assert result.json["results"][1]["error"] == "CommandTooLarge"
     assert "after" not in [line.get("command") for line in log(paxos)]
@@ -90,7 +97,7 @@ def test_a_failure_does_not_wait_for_more_lines(cluster: Cluster) -> None:
         reading.stdin.flush()
         assert reading.wait(END_SECONDS) == 1
         assert reading.stderr is not None
-        assert reading.stderr.read().startswith(b"paxos: not applied: 1; ")
+        assert reading.stderr.read().startswith(b"paxos: command 1 was not applied: ")
 
 
 def test_the_log_is_the_same_everywhere_and_has_what_was_submitted(paxos) -> None:
@@ -107,6 +114,7 @@ def test_the_log_is_the_same_everywhere_and_has_what_was_submitted(paxos) -> Non
     assert best[at]["session"] == best[at + 1]["session"]
     assert [best[at]["number"], best[at + 1]["number"]] == [1, 2]
     assert best[at - 1]["kind"] == "opens a session"
+    assert f" {best[at]['session']:#x} " in paxos("log", "--limit", 0).out
 
 
 def test_a_part_of_the_log(paxos) -> None:
@@ -174,6 +182,44 @@ def test_a_reader_that_has_enough_is_no_error(cluster: Cluster) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, cwd=cluster.directory)
     assert done.stdout.split()[0] == b"slot"
     assert done.stderr == b""
+
+
+def test_what_was_applied_is_said_also_where_the_results_cannot_be_printed(
+    cluster: Cluster,
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "transports.node.cli", "submit", "x", "y" * 40_000],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=cluster.directory,
+        )
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith(b"paxos: command 1 was applied; command 2 was not applied: ")
+    assert second == b"paxos: the output cannot be written (No space left on device)"
+
+
+def test_a_closed_output_is_said_before_anything_is_submitted(paxos, cluster: Cluster) -> None:
+    command = f"{sys.executable} -m transports.node.cli submit unheard >&-"
+    done = subprocess.run(
+        command, shell=True, stderr=subprocess.PIPE, cwd=cluster.directory, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == b"paxos: the output cannot be written (standard output is closed)\n"
+    assert "unheard" not in [line.get("command") for line in log(paxos)]
+
+
+def test_the_words_for_what_became_of_commands() -> None:
+    tally = Tally()
+    for number, outcome in enumerate((b"", b"", OutcomeUnknown("silence"), b"", Overloaded("no"))):
+        tally.end(tally.begin(b"%d" % number), outcome)
+    begin = "commands 1-2, 4 were applied; "
+    unknown, refused = "of command 3 it is unknown", "command 5 was not applied"
+    assert summary(tally) == f"{begin}{unknown}; {refused}"
+    assert summary(tally, Overloaded("no")) == f"{begin}{unknown}; {refused}: no"
+    assert summary(tally, OutcomeUnknown("silence")) == f"{begin}{refused}; {unknown}: silence"
+    assert summary(Tally()) == "nothing was submitted"
 
 
 def test_the_store_of_a_stopped_node_and_the_lack_of_it(paxos, cluster: Cluster) -> None:

@@ -9,8 +9,8 @@ import click
 import pytest
 
 import transports.node
-from transports.node.cli import paxos as paxos_group
 from transports.node.cli.group import COMMANDS, Entry
+from transports.node.cli.program import paxos as paxos_group
 
 OWN = [name for name in COMMANDS if name != "bench"]
 
@@ -62,8 +62,10 @@ def test_alone_it_shows_its_help_and_is_wrong_use(paxos) -> None:
     [
         (["nod"], "no such command 'nod'"),
         (["node"], "missing argument 'NODE'; see: paxos node --help"),
-        (["node", "x"], "invalid value for 'NODE'"),
-        (["node", "0"], "invalid value for 'NODE'"),
+        (["node", "x"], "invalid value for 'NODE': 'x' is not a whole number from 1 to 65535; see"),
+        (["node", "0"], "invalid value for 'NODE': 0 is not a whole number from 1 to 65535; see"),
+        (["log", "--from", "x"], "invalid value for '--from': 'x' is not a whole number from 0 on"),
+        (["status", "--interval", "x"], "invalid value for '--interval': 'x' is not a number from"),
         (["status", "--wach"], "no such option"),
         (["status", "--output", "xml"], "invalid value for '-o' / '--output'"),
         (["submit"], "give either COMMANDs or --file FILE"),

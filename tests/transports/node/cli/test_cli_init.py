@@ -44,7 +44,23 @@ def test_all_or_none_so_that_a_lost_store_is_not_made_anew(paxos, home: Path) ->
     assert [path.name for path in Path("data").iterdir()] == ["node-2"]
     again = paxos("init", "--node", 2)
     assert again.status == 1
-    assert "there is something already" in again.complaint
+    assert "there is something already; to start with what it holds: paxos node 2" in (
+        again.complaint
+    )
+
+
+def test_what_is_no_store_is_not_called_one(paxos, home: Path) -> None:
+    paxos("init", "--example")
+    Path("data/node-2").mkdir(parents=True)
+    Path("data/node-2/notes").touch()
+    Path("data/node-3").touch()
+    for node in (2, 3):
+        result = paxos("init", "--node", node)
+        assert result.status == 1
+        assert "there is something already, and it is no store" in result.complaint
+    paxos("init", "--node", 1)
+    Path("data/node-1/identity").unlink()
+    assert "to start with what it holds: paxos node 1" in paxos("init", "--node", 1).complaint
 
 
 def test_a_lost_store_is_made_again_without_a_vote(paxos, home: Path) -> None:

@@ -31,6 +31,40 @@ def test_a_signal_ends_a_node_in_order(tmp_path: Path, number: int) -> None:
         assert events == ["started", "leader_gained", "stopped"]
 
 
+def test_two_signals_at_once_end_a_node_in_order(tmp_path: Path) -> None:
+    with Cluster(tmp_path, nodes=(1,), store="memory") as cluster:
+        process = cluster.start(1, "--first-start")
+        wait_until_said(tmp_path / "node-1.log", "leader_gained", process)
+        # Stopped, so that it finds both together.
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        assert cluster.end(1, signal.SIGCONT) == 0
+        assert " stopped" in cluster.said(1).splitlines()[-1]
+
+
+LAST = """
+import os, signal, trio
+from transports.node.cli.failures import Interrupted
+from transports.node.cli.running import run
+
+async def main():
+    os.kill(os.getpid(), signal.SIGTERM)
+    await trio.sleep_forever()
+
+try:
+    run(main, last=True)
+except Interrupted:
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("in order")
+"""
+
+
+def test_after_the_end_of_a_node_signals_are_ignored() -> None:
+    done = subprocess.run([sys.executable, "-c", LAST], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "in order\n", "")
+
+
 def test_a_node_ends_with_its_standard_input(tmp_path: Path) -> None:
     with Cluster(tmp_path, nodes=(1,), store="memory") as cluster:
         process = cluster.start(1)
@@ -60,11 +94,12 @@ def test_a_state_machine_of_ones_own_and_one_that_fails(paxos, home: Path) -> No
         lost = paxos("submit", "two", "--timeout", "1", "-o", "json")
         assert lost.status == 1
         assert lost.json["counts"] == {"applied": 0, "unknown": 1, "not_applied": 0}
-        assert lost.complaint.startswith("unknown: 1; ")
+        assert lost.complaint.startswith("of command 1 it is unknown: ")
         assert cluster.wait(1) == 1
         last = cluster.said(1).splitlines()[-1]
-        assert last.startswith("paxos: node 1 stops: invalid literal for int()")
-        assert "Traceback" not in cluster.said(1)
+        assert last.startswith("paxos: node 1 stops: ")
+        assert "invalid literal for int()" in last
+        assert not any(line.startswith("Traceback") for line in cluster.said(1).splitlines())
 
 
 def test_a_full_disk_stops_the_node_and_loses_nothing(paxos, home: Path) -> None:
@@ -96,7 +131,10 @@ def test_a_command_without_a_cluster_is_interrupted(home: Path) -> None:
             wait_until_catches(process, signal.SIGTERM)
             assert cluster.end(0, number) == 128 + number
             last = err.read_text().splitlines()[-1]
-            assert last in (f"paxos: {said}; unknown: 1", f"paxos: {said}; nothing was submitted")
+            assert last in (
+                f"paxos: {said}; of command 1 it is unknown",
+                f"paxos: {said}; nothing was submitted",
+            )
 
 
 def test_watching_ends_with_ctrl_c(home: Path) -> None:

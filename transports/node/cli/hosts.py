@@ -1,0 +1,41 @@
+"""Hosts of a configuration whose names nobody knows: a mistake that looks like a dead node."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+import trio
+
+from transports.api import TransportError, split_host_port
+from transports.node.config import ClusterConfig
+
+RESOLVE_SECONDS: Final = 1.0
+
+
+async def unknown_hosts(config: ClusterConfig, nodes: Iterable[int]) -> str:
+    """``The host 'x' of node 2 is unknown (REASON)`` for the first such of `nodes`, or nothing.
+
+    Asked only when nodes are silent. A name server that is slow is not waited for.
+    """
+    if config.transport != "tcp":
+        return ""
+    found: dict[int, str] = {}
+
+    async def look_up(node: int) -> None:
+        try:
+            host, port = split_host_port(config.nodes[node])
+        except TransportError:
+            return
+        try:
+            await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "not a name"
+            found[node] = f"The host {host!r} of node {node} is unknown ({reason})"
+
+    with trio.move_on_after(RESOLVE_SECONDS):
+        async with trio.open_nursery() as nursery:
+            for node in nodes:
+                nursery.start_soon(look_up, node)
+    return found[min(found)] if found else ""
