@@ -16,8 +16,10 @@ from transports.api import OpenTransport, TransportError, UnknownTransport
 ENTRY_POINT_GROUP = "paxos.transports"
 
 BUILT_IN: dict[str, str] = {
+    "ethernet": "transports.ethernet:open_ethernet",
     "memory": "transports.memory:open_memory",
     "tcp": "transports.tcp:open_tcp",
+    "udp": "transports.udp:open_udp",
 }
 """name -> `module:attribute` of its opener."""
 

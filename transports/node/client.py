@@ -30,9 +30,9 @@ from paxos_core.client import (
 from paxos_core.messages import Chosen, Message, StatusReply
 from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Transport
 from transports.node.config import ClusterConfig, check_frame
+from transports.node.opening import open_endpoint
 from transports.node.questions import NodeSilent, Questions
 from transports.node.tasks import background
-from transports.registry import resolve
 
 
 @dataclass(slots=True)
@@ -284,8 +284,7 @@ async def open_client(config: ClusterConfig, *, timeout: float = 10.0) -> AsyncI
     running is no error here, only for the commands.
     """
     endpoint = FIRST_CLIENT_ID + secrets.randbelow(LAST_CLIENT_ID - FIRST_CLIENT_ID)
-    opener = resolve(config.transport)
-    async with opener(endpoint, config.nodes, **config.transport_options) as transport:
+    async with open_endpoint(config, endpoint) as transport:
         check_frame(config, transport.frame_bytes_max)
         core = ClientCore(
             ClientConfig(

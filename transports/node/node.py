@@ -48,6 +48,7 @@ from paxos_core.types import format_ballot
 from transports.api import Frame, Transport, TransportError
 from transports.node.config import ClusterConfig, ConfigError, check_frame
 from transports.node.logs import NodeLogger
+from transports.node.opening import open_endpoint
 from transports.node.store.api import Store, StoreDamaged, StoreError, StoreIdentity
 from transports.node.store.log_open import open_store
 from transports.node.store.memory import MemoryStore
@@ -279,12 +280,12 @@ async def open_node(
     _check_machine(machine)
     if dedicated:
         _open_more_files()
-    opener = resolve(config.transport)
+    resolve(config.transport)
     log = NodeLogger(node)
     store, records = _open_store(config, node, first_start)
     state = _replay(config, node, store, records)
     try:
-        async with opener(node, config.nodes, **config.transport_options) as transport:
+        async with open_endpoint(config, node) as transport:
             check_frame(config, transport.frame_bytes_max)
             replica = Replica(_replica_config(config, node, store, transport), state)
             running = Node(config, Service(replica, machine), transport, store, log, dedicated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,21 @@ async def test_one_caller_s_mistake_is_its_own(tmp_path: Path, autojump_clock: o
         assert await client.submit(b"after") == b"3"
     with pytest.raises(trio.ClosedResourceError):
         await client.submit(b"late")
+
+
+async def test_a_cluster_key_admits_who_has_it_and_nobody_else(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    (tmp_path / "cluster.key").write_text("00112233445566778899aabbccddeeff")
+    (tmp_path / "other.key").write_text("ff112233445566778899aabbccddeeff")
+    keyed = '[transport_options]\nkey_file = "{}.key"\n'
+    config = make_config(tmp_path, extra=keyed.format("cluster"))
+    stranger = replace(config, transport_options={"key_file": "other.key"})
+    async with open_cluster(config) as cluster:
+        async with open_client(config) as client:
+            assert await client.submit(b"in") == b"1"
+        async with open_client(stranger, timeout=3) as client:
+            with pytest.raises(ClusterUnreachable):
+                await client.submit(b"out")
+        dropped = [node.status()["dropped"] for node in cluster.nodes.values()]
+    assert sum(causes.get("bad_tag", 0) for causes in dropped) > 0

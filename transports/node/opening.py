@@ -1,0 +1,26 @@
+"""Opens the transport that a configuration names, for a node or a client."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from transports.api import NodeId, Transport
+from transports.node.config import ClusterConfig
+from transports.sealed import open_transport
+
+
+def open_endpoint(
+    config: ClusterConfig, endpoint: NodeId
+) -> AbstractAsyncContextManager[Transport]:
+    """The transport of `config`, open as `endpoint`, sealed if the options name a `key_file`.
+
+    Options that end in ``_file`` are paths relative to the configuration, as
+    `data` is. Raises `TransportError` when it is entered.
+    """
+    options = {
+        name: str(config.base / value)
+        if name.endswith("_file") and isinstance(value, str) and value
+        else value
+        for name, value in config.transport_options.items()
+    }
+    return open_transport(config.transport, endpoint, config.nodes, options)
