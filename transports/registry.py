@@ -20,6 +20,7 @@ BUILT_IN: dict[str, str] = {
     "memory": "transports.memory:open_memory",
     "tcp": "transports.tcp:open_tcp",
     "udp": "transports.udp:open_udp",
+    "zeromq": "transports.zeromq:open_zeromq",
 }
 """name -> `module:attribute` of its opener."""
 

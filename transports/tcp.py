@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -71,18 +71,23 @@ class TcpOptions:
     """The pause before dialling again: doubled from the first to the last."""
     unacknowledged_seconds: float = 10.0
     """A peer's host that acknowledges nothing for so long is given up (TCP_USER_TIMEOUT)."""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_authority: str = ""
+    """Files, for TLS with mutual authentication; see `transports._tcp_tls`. Empty: no TLS."""
 
 
 class _Stream:
     """One connection, dialled (`peer` known from the start) or accepted (known by its hello)."""
 
-    __slots__ = ("fd", "introduced", "lost", "peer", "reader", "sock", "unsent")
+    __slots__ = ("fd", "introduced", "join", "lost", "peer", "reader", "sock", "unsent")
 
     def __init__(self, sock: socket.socket, peer: NodeId | None, frame_bytes_max: int) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.peer = peer
         self.reader = FrameReader(frame_bytes_max)
+        self.join: Callable[[Sequence[bytes]], bytes] = join_frames
         self.unsent = bytearray()
         self.introduced = trio.Event()
         self.lost = trio.Event()
@@ -177,7 +182,7 @@ class TcpTransport(Transport):
             frames, size = self._keep_what_fits(frames, room)
             if not frames:
                 return
-        data = join_frames(frames)
+        data = stream.join(frames)
         if stream.unsent:
             stream.unsent += data
         else:
@@ -189,7 +194,7 @@ class TcpTransport(Transport):
                 self.stats.dropped["disconnected"] += len(frames)
                 self._lose(stream)
                 return
-            if sent < size:
+            if sent < len(data):
                 stream.unsent += memoryview(data)[sent:]
                 self._nursery.start_soon(self._flush, stream)
         self.stats.frames_sent += len(frames)
@@ -344,7 +349,7 @@ class TcpTransport(Transport):
         pause = self._options.reconnect_first_seconds
         while True:
             self._nudges[peer] = nudge = trio.Event()
-            sock = await dial(self._peers[peer], self._options.connect_seconds)
+            sock = await self._dial(peer)
             dialled_at = trio.current_time()
             if sock is not None:
                 stream = self._introduce(sock, peer)
@@ -358,13 +363,16 @@ class TcpTransport(Transport):
                 await nudge.wait()
             pause = min(2 * pause, self._options.reconnect_last_seconds)
 
+    async def _dial(self, peer: NodeId) -> socket.socket | None:
+        return await dial(self._peers[peer], self._options.connect_seconds)
+
     def _introduce(self, sock: socket.socket, peer: NodeId) -> _Stream:
         """Say hello on a stream just dialled, and use it for what is sent to `peer`."""
         stream = self._adopt(sock, peer)
         self._dialled[peer] = stream
         self._choose_route(peer)
         try:
-            sock.send(join_frames([pack_hello(Hello(self._local, peer))]))
+            sock.send(stream.join([pack_hello(Hello(self._local, peer))]))
         except OSError:
             self._lose(stream)
         return stream
@@ -442,11 +450,17 @@ async def open_tcp(
             f"tcp: queue_bytes_max must hold one frame: at least frame_bytes_max + {LENGTH_BYTES}"
         )
     _check_ids(local, peers)
+    make: Callable[..., TcpTransport] = TcpTransport
+    if chosen.tls_certificate or chosen.tls_key or chosen.tls_authority:
+        # Here, because it takes a while to import and most do not need it.
+        from transports._tcp_tls import securing
+
+        make = securing(chosen, local)
     chosen = replace(chosen, connections_max=within_file_limit(chosen.connections_max))
     listener = await listen(local, peers[local]) if local in peers else None
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
-        transport = TcpTransport(local, dict(peers), listener, chosen, nursery)
+        transport = make(local, dict(peers), listener, chosen, nursery)
         try:
             first_tries = []
             for peer in peers:

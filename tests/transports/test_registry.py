@@ -50,7 +50,9 @@ def test_an_installed_one_resolves_but_never_hides_a_built_in(
 @pytest.mark.parametrize("name", ["", "carrier-pigeon", ":", "a:", ":b"])
 def test_an_unknown_name_is_told_what_exists(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, other="foreign_transport:open_it")
-    with pytest.raises(UnknownTransport, match="choose one of memory, other, tcp, or write"):
+    with pytest.raises(
+        UnknownTransport, match="choose one of ethernet, memory, other, tcp, udp, zeromq, or write"
+    ):
         resolve(name)
 
 
@@ -79,7 +81,15 @@ def test_describe_lists_name_summary_and_availability(
         broken="no_such_module_at_all:f",
     )
     listed = {info.name: info for info in describe()}
-    assert list(listed) == ["broken", "memory", "other", "tcp"]
+    assert list(listed) == [
+        "broken",
+        "ethernet",
+        "memory",
+        "other",
+        "tcp",
+        "udp",
+        "zeromq",
+    ]
     assert listed["other"].summary == "Foreign: a test's own."
     assert listed["other"].unavailable == "needs a pigeon"
     assert listed["tcp"].summary.startswith("TCP: ")

@@ -1,10 +1,8 @@
-"""`paxos bench`: what a commit costs here, beside PySyncObj in the same run."""
+"""`paxos bench commit`: what a commit costs here, beside PySyncObj in the same run."""
 
 from __future__ import annotations
 
 import math
-import shlex
-import sys
 import tempfile
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from transports.bench.cli_common import check_page, print_report, repeat_command, say, write_page
+from transports.bench.cli_layers import transports
 from transports.node.cli.failures import Failure, Misuse
-from transports.node.cli.options import JSON, output_option
+from transports.node.cli.options import output_option
 
 if TYPE_CHECKING:
     from transports.bench.measure import Effort
@@ -34,7 +34,7 @@ LOG_BYTES_MAX = 4 << 20
 
 @click.group()
 def bench() -> None:
-    """Measure what a commit costs on this machine."""
+    """Measure what a commit costs on this machine, and over each layer."""
 
 
 @bench.command()
@@ -89,6 +89,7 @@ def commit(
     Example:
       paxos bench commit --quick --rows memory-latency,memory-throughput
     """
+    from transports.bench.report import BEGIN, END
     from transports.bench.run import FULL, QUICK
 
     if seconds is not None and math.isnan(seconds):
@@ -97,8 +98,9 @@ def commit(
     _check_transport(transport)
     notes: list[str] = []
     with_peers = _read_peers(peers, notes)
+    markers = (BEGIN, END)
     if page is not None:
-        _check_page(page)
+        check_page(page, markers)
     effort = QUICK if quick else FULL
     effort = replace(
         effort,
@@ -109,21 +111,10 @@ def commit(
     where = directory or Path(tempfile.gettempdir())
     report = _run(effort, chosen, transport, with_peers, where, notes)
     if page is not None:
-        _write_page(page, report)
-    _print(report, output)
+        write_page(page, report.to_markdown(), markers)
+    print_report(report, output)
     if report.results.failed:
         raise Failure("not everything could be measured; the report says what, and why")
-
-
-def _print(report: Report, output: str) -> None:
-    if output == JSON:
-        from transports.node.cli.output import print_json
-
-        print_json(report.to_json())
-    else:
-        from rich.console import Console
-
-        report.show(Console(width=None if sys.stdout.isatty() else 140))
 
 
 def _run(
@@ -150,8 +141,8 @@ def _run(
     if durable and machine["stores"] == "on tmpfs":
         notes.append("the stores are on tmpfs, which never syncs: name a --directory on a disk")
     results = Results()
-    steps = make_plan(setup, effort, rows, results, peers=peers, progress=_say)
-    run(lambda: run_plan(steps, _say))
+    steps = make_plan(setup, effort, rows, results, peers=peers, progress=say)
+    run(lambda: run_plan(steps, say))
     command = _command(click.get_current_context())
     described = {
         "transport": setup.transport,
@@ -161,10 +152,6 @@ def _run(
         "log_bytes_max": setup.log_bytes_max,
     }
     return Report(results, machine, described, effort, command, tuple(notes))
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
 
 
 def _read_rows(text: str) -> list[str]:
@@ -200,31 +187,12 @@ def _read_peers(asked: bool | None, notes: list[str]) -> bool:
     return False
 
 
-def _check_page(page: Path) -> None:
-    from transports.bench.report import MarkersMissing, check_markers
-
-    try:
-        check_markers(page.read_text(), page.name)
-    except (MarkersMissing, UnicodeDecodeError) as error:
-        raise Misuse(f"--write: {error}") from error
-
-
-def _write_page(page: Path, report: Report) -> None:
-    from transports.bench.report import replace_table
-
-    page.write_text(replace_table(page.read_text(), report.to_markdown(), page.name))
-
-
 def _command(context: click.Context) -> str:
     """The call that measures the same again, wherever its result goes."""
-    words = ["paxos", "bench", "commit"]
-    for option in context.command.params:
-        name, value = option.name or "", context.params.get(option.name or "")
-        if name in ("output", "page", "directory") or value in (None, False, option.default):
-            continue
-        words.append(option.opts[0])
-        if value is not True:
-            words.append(f"{value:g}" if isinstance(value, float) else str(value))
+    words = repeat_command(context, ("output", "page", "directory"))
     if context.params["peers"] is False:
         words.append("--no-peers")
-    return shlex.join(words)
+    return " ".join(words)
+
+
+bench.add_command(transports)

@@ -15,8 +15,10 @@ from typing import Any
 
 import trio
 
+from transports.bench.places import LOOPBACK, Place
 from transports.bench.processes import MeasureFailed, Worker, open_worker, resident_kib
 from transports.bench.wire import Message
+from transports.node.cli.lab.plan import addresses as lab_addresses
 from transports.node.client import Client, open_client
 from transports.node.config import ClusterConfig, load_config
 from transports.node.config.types import StoreKind
@@ -42,6 +44,7 @@ class Setup:
     log_bytes_max: int
     command_bytes: int = 64
     outstanding: int = 1024
+    place: Place = LOOPBACK
 
 
 def loopback_addresses(count: int) -> list[str]:
@@ -56,8 +59,18 @@ def loopback_addresses(count: int) -> list[str]:
             sock.close()
 
 
+def node_addresses(setup: Setup) -> list[str]:
+    """An address for each node, in the notation of the transport, where the nodes will run."""
+    plan = setup.place.plan
+    if plan is not None:
+        return list(lab_addresses(plan, setup.transport).values())
+    scheme = "tcp://" if "zeromq" in setup.transport else ""
+    return [f"{scheme}{address}" for address in loopback_addresses(len(NODES))]
+
+
 def config_text(setup: Setup, store: StoreKind, addresses: list[str]) -> str:
     """The TOML of a cluster: all defaults, but for how soon the log is trimmed."""
+    options = setup.place.transport_options(setup.transport)
     lines = [
         'cluster = "bench"',
         f"transport = {json.dumps(setup.transport)}",
@@ -68,6 +81,8 @@ def config_text(setup: Setup, store: StoreKind, addresses: list[str]) -> str:
         'level = "warning"',
         "[nodes]",
         *(f'{node} = "{address}"' for node, address in zip(NODES, addresses, strict=True)),
+        "[transport_options]",
+        *(f"{name} = {json.dumps(value)}" for name, value in options.items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -98,6 +113,7 @@ class Cluster:
                 "first" if first else "again",
                 name=f"node {node}",
                 errors=self._errors(f"node-{node}"),
+                entering=self.setup.place.entering(node),
             )
         )
         self._nodes[node] = worker
@@ -117,7 +133,11 @@ class Cluster:
         arguments = (str(self._path), json.dumps(job))
         errors = self._errors("client")
         async with open_worker(
-            "worker_client", *arguments, name=f"client ({kind})", errors=errors
+            "worker_client",
+            *arguments,
+            name=f"client ({kind})",
+            errors=errors,
+            entering=self.setup.place.entering(None),
         ) as worker:
             yield worker
 
@@ -139,6 +159,10 @@ class Cluster:
 
     async def agree(self) -> None:
         """Wait until all nodes have applied the same log. Raises `MeasureFailed`."""
+        if self.setup.place.plan is not None:
+            # Only who is in there reaches them.
+            await self.load("agree", AGREE_SECONDS, limit_seconds=AGREE_SECONDS)
+            return
         async with open_client(self.config) as client:
             with trio.move_on_after(AGREE_SECONDS):
                 while True:
@@ -174,6 +198,15 @@ class Cluster:
                 await trio.sleep(POLL_SECONDS)
         raise MeasureFailed(f"node {node} did not catch up within {AGREE_SECONDS:.0f} s")
 
+    @property
+    def directory(self) -> Path:
+        """Where the cluster's files are, while it lasts."""
+        return self._path.parent
+
+    def pid(self, node: int) -> int:
+        """The process of a node."""
+        return self._nodes[node].pid
+
     def resident_kib(self) -> list[int]:
         """The memory of each node, in KiB, in the order of their ids."""
         return [resident_kib(self._nodes[node].pid) for node in NODES]
@@ -188,7 +221,7 @@ async def open_cluster(setup: Setup, store: StoreKind) -> AsyncIterator[Cluster]
     base = make_directory(setup.directory)
     try:
         path = base / "paxos.toml"
-        path.write_text(config_text(setup, store, loopback_addresses(len(NODES))))
+        path.write_text(config_text(setup, store, node_addresses(setup)))
         config = load_config(path)
         if store == "durable":
             _make_stores(config)

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -100,13 +100,14 @@ class Worker:
 
 @asynccontextmanager
 async def open_worker(
-    module: str, *arguments: str, name: str, errors: Path
+    module: str, *arguments: str, name: str, errors: Path, entering: Sequence[str] = ()
 ) -> AsyncIterator[Worker]:
     """Run ``python -m transports.bench.<module>`` while the context lasts; errors say `name`.
 
+    `entering` are the words that put a command elsewhere, in the process that they start.
     It has a session of its own, so that Ctrl-C reaches it only through the bench.
     """
-    command = [sys.executable, "-m", f"transports.bench.{module}", *arguments]
+    command = [*entering, sys.executable, "-m", f"transports.bench.{module}", *arguments]
     with _open_append(errors) as stderr:
         try:
             process = await trio.lowlevel.open_process(

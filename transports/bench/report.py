@@ -161,17 +161,19 @@ def _peer_text(peer: str, series: Series) -> str:
     return f"{text}; {_failed_share(series)}" if series.failures else text
 
 
-def check_markers(text: str, name: str) -> None:
+def check_markers(text: str, name: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
     """That `replace_table` finds its place. Raises `MarkersMissing`."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+    begin, end = markers
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
         raise MarkersMissing(
-            f"{name}: needs one line {BEGIN} and one line {END} after it; "
+            f"{name}: needs one line {begin} and one line {end} after it; "
             "put them where the table should go"
         )
 
 
-def replace_table(text: str, table: str, name: str) -> str:
+def replace_table(text: str, table: str, name: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
     """`text` with `table` between the markers, in place of what was there."""
-    check_markers(text, name)
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    return pattern.sub(lambda _match: f"{BEGIN}\n{table}\n{END}", text)
+    check_markers(text, name, markers)
+    begin, end = markers
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _match: f"{begin}\n{table}\n{end}", text)

@@ -25,6 +25,8 @@ from transports.node.config import load_config
 
 NS = 1_000_000_000
 DRAIN_SECONDS = 20.0
+LEADER_SECONDS = 10.0
+POLL_SECONDS = 0.02
 
 
 class LoadFailed(Exception):
@@ -196,11 +198,62 @@ async def failover(client: Client, *, command_bytes: int, limit_seconds: float) 
     return {"commands": number - first}
 
 
+async def agree(client: Client, *, command_bytes: int, limit_seconds: float) -> Message:
+    """Wait until all nodes have applied the same log."""
+    with trio.move_on_after(limit_seconds):
+        while True:
+            found = [await client.status(node) for node in client.config.nodes]
+            logs = {(s["applied"], s["digest"]) if s else None for s in found}
+            if len(logs) == 1 and None not in logs:
+                return {"commands": 0, "command_bytes": command_bytes}
+            await trio.sleep(POLL_SECONDS)
+    raise LoadFailed(f"the nodes' logs were not the same after {limit_seconds:.0f} s")
+
+
+async def traced(
+    client: Client, *, command_bytes: int, seconds: float, outstanding: int
+) -> Message:
+    """`throughput`, begun when stdin says so: the bench first traces the leader it is told of."""
+    command = bytes(command_bytes)
+    before = await submit_checked(client, command, None)
+    leader = await _find_leader(client)
+    say({"leading": leader})
+    async with (
+        trio.lowlevel.FdStream(os.dup(0)) as stdin,
+        aclosing(read_messages(stdin)) as messages,
+    ):
+        await anext(messages)
+    window = Window(0.0, seconds)
+
+    def commands() -> Iterator[bytes]:
+        while window.open():
+            yield from repeat(command, 64)
+
+    await _stream(client, commands(), window, outstanding, seconds)
+    await submit_checked(client, command, before + window.ended + 1)
+    if await _find_leader(client) != leader:
+        raise LoadFailed("another node leads after the load, so its calls were not counted")
+    return {"commands": window.ended, "commands_per_second": window.per_second()}
+
+
+async def _find_leader(client: Client) -> int:
+    with trio.move_on_after(LEADER_SECONDS):
+        while True:
+            found = [await client.status(node) for node in client.config.nodes]
+            leaders = {s["leader"] if s else 0 for s in found}
+            if len(leaders) == 1 and 0 not in leaders:
+                return int(leaders.pop())
+            await trio.sleep(POLL_SECONDS)
+    raise LoadFailed(f"no leader that all nodes know after {LEADER_SECONDS:.0f} s")
+
+
 JOBS: dict[str, Callable[..., Awaitable[Message]]] = {
     "latency": latency,
     "throughput": throughput,
     "count": count,
     "failover": failover,
+    "agree": agree,
+    "traced": traced,
 }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+import own_network
 import trio
 
 from transports.node import ClusterConfig, Node, create_store, open_node, parse_config
@@ -43,7 +45,24 @@ def addresses(transport: str, size: int) -> dict[int, str]:
     if transport == "memory":
         hub = next(_hubs)
         return {node: f"hub{hub}/{node}" for node in range(1, size + 1)}
+    if transport == own_network.OPENER:
+        return {node: own_network.mac(node) for node in range(1, size + 1)}
+    if transport == "udp":
+        return free_udp_addresses(size)
+    if transport == "zeromq":
+        return {node: f"tcp://{address}" for node, address in free_tcp_addresses(size).items()}
     return dict(enumerate(free_tcp_addresses(size).values(), 1))
+
+
+def free_udp_addresses(size: int) -> dict[int, str]:
+    with ExitStack() as held:
+        sockets = [
+            held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            for _ in range(size)
+        ]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return {node: f"127.0.0.1:{sock.getsockname()[1]}" for node, sock in enumerate(sockets, 1)}
 
 
 def make_config(
@@ -53,10 +72,13 @@ def make_config(
     store: str = "memory",
     size: int = 3,
     extra: str = "",
+    over: str = "",
     make_stores: bool = True,
 ) -> ClusterConfig:
+    """`over` tells whose addresses the nodes have, if not those of `transport`."""
     lines = [f'cluster = "test"\ntransport = "{transport}"\nstore = "{store}"', "[nodes]"]
-    lines += [f'{node} = "{address}"' for node, address in addresses(transport, size).items()]
+    placed = addresses(over or transport, size)
+    lines += [f'{node} = "{address}"' for node, address in placed.items()]
     config = parse_config("\n".join([*lines, extra]), source="test", base=base)
     if store == "durable" and make_stores:
         for node in config.nodes:

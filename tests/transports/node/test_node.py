@@ -177,11 +177,11 @@ async def test_a_state_machine_that_raises_stops_the_node_with_one_line(tmp_path
             raise ZeroDivisionError("the application's bug")
 
     config = make_config(tmp_path, size=1)
-    with pytest.raises(
+    with pytest.raises(  # noqa: PT012
         NodeFailed,
         match=r"^node 1 stops: the state machine failed at slot 1: "
         r"apply raised ZeroDivisionError: the application's bug$",
-    ):  # noqa: PT012
+    ):
         async with (
             open_node(config, 1, Broken(), first_start=True),
             open_client(config, timeout=2) as client,

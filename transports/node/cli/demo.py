@@ -12,7 +12,8 @@ from typing import Final
 
 import click
 
-from transports.node.cli.demo_cluster import CONFIG_NAME, open_cluster, placing_of
+from transports.node.cli.demo_cluster import CONFIG_NAME, open_cluster
+from transports.node.cli.demo_places import Place, make_place
 from transports.node.cli.demo_report import Narrator, Report, print_report
 from transports.node.cli.demo_run import run_demo
 from transports.node.cli.failures import FAILED, Misuse
@@ -33,6 +34,7 @@ Examples:
   paxos demo
   paxos demo --store memory
   paxos demo --transport memory --keep demo-files
+  paxos demo --transport ethernet       (as root: it makes network namespaces)
 """
 )
 @click.option("--transport", default="tcp", show_default=True, metavar="NAME")
@@ -52,40 +54,53 @@ Examples:
 def demo(transport: str, store: StoreKind, commands: int, keep: str | None, output: str) -> int:
     """Three nodes agree, lose their leader, and lose nothing.
 
-    A client submits commands to three nodes on loopback. Half-way the leader is
-    killed, and started again. At the end the logs of all three are read and
-    compared with each other and with what the client was told. PASS means: the
-    logs are identical, and every acknowledged command is applied exactly once.
+    A client submits commands to three nodes on loopback or, over ethernet, in
+    network namespaces. Half-way the leader is killed, and started again. At the
+    end the logs of all three are read and compared with each other and with what
+    the client was told. PASS means: the logs are identical, and every
+    acknowledged command is applied exactly once.
     """
     resolve(transport)
-    with ExitStack() as opened:
-        directory = opened.enter_context(_directory(keep))
-        config = ClusterConfig(
-            nodes=placing_of(transport).addresses(NODES, opened),
-            base=directory,
-            cluster=f"demo-{os.getpid()}",
-            transport=transport,
-            store=store,
-        )
-        (directory / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")
-        if store == "durable":
-            for node in NODES:
-                create_store(
-                    config.store_path(node), StoreIdentity(config.cluster_id, node, voting=True)
-                )
-        if placing_of(transport).one_process:
-            opened.enter_context(_logging_to(directory / "nodes.log"))
-        with Narrator(commands) as narrator:
-            report = run(lambda: _run(config, commands, narrator))
+    with Narrator(commands) as narrator:
+        report = run(lambda: _run(transport, store, commands, keep, narrator))
     print_report(report, output)
     if keep is not None and output == "table":
         click.echo(f"kept: {keep}")
     return 0 if report.fault is None else FAILED
 
 
-async def _run(config: ClusterConfig, commands: int, narrator: Narrator) -> Report:
-    async with open_cluster(config) as cluster:
-        return await run_demo(cluster, config, commands, narrator)
+async def _run(
+    transport: str, store: StoreKind, commands: int, keep: str | None, narrator: Narrator
+) -> Report:
+    # All of it within the run, where a signal cancels instead of killing: whatever a place
+    # has made is removed.
+    with ExitStack() as opened:
+        directory = opened.enter_context(_directory(keep))
+        place = make_place(transport, NODES, opened)
+        config = _configure(transport, store, place, directory)
+        if place.one_process:
+            opened.enter_context(_logging_to(directory / "nodes.log"))
+        async with open_cluster(config, place) as cluster:
+            return await run_demo(cluster, config, commands, narrator)
+
+
+def _configure(transport: str, store: StoreKind, place: Place, directory: Path) -> ClusterConfig:
+    """Write the configuration and make the stores."""
+    config = ClusterConfig(
+        nodes=place.addresses,
+        base=directory,
+        cluster=f"demo-{os.getpid()}",
+        transport=transport,
+        store=store,
+        transport_options=place.options,
+    )
+    (directory / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")
+    if store == "durable":
+        for node in NODES:
+            create_store(
+                config.store_path(node), StoreIdentity(config.cluster_id, node, voting=True)
+            )
+    return config
 
 
 @contextmanager

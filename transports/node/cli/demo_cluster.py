@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import trio
 
+from transports.node.cli.demo_places import Place
 from transports.node.cli.failures import Failure
 from transports.node.config import ClusterConfig
 from transports.node.machines import Journal
@@ -23,43 +22,6 @@ from transports.node.node import open_node
 CONFIG_NAME: Final = "paxos.toml"
 END_SECONDS: Final = 3.0
 LINE_BYTES_MAX: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Placing:
-    """How the nodes of a demo are placed under a transport."""
-
-    addresses: Callable[[Sequence[int], ExitStack], dict[int, str]]
-    """Node -> address. What it puts on the stack holds the addresses for the demo's time."""
-    one_process: bool = False
-
-
-def _one_hub(nodes: Sequence[int], held: ExitStack) -> dict[int, str]:
-    return dict.fromkeys(nodes, "demo")
-
-
-def _loopback_ports(nodes: Sequence[int], held: ExitStack) -> dict[int, str]:
-    addresses = {}
-    for node in nodes:
-        # Bound for the whole demo, and never listening: so nobody else is given the port, and
-        # the node, which sets SO_REUSEADDR as well, can listen on it.
-        holder = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        addresses[node] = f"127.0.0.1:{holder.getsockname()[1]}"
-    return addresses
-
-
-PLACINGS: Final[dict[str, Placing]] = {
-    "memory": Placing(_one_hub, one_process=True),
-    "tcp": Placing(_loopback_ports),
-}
-"""Transport -> placing. One that is not named here gets ports on loopback, as `tcp` does."""
-
-
-def placing_of(transport: str) -> Placing:
-    """Where the nodes of a demo over `transport` go."""
-    return PLACINGS.get(transport, Placing(_loopback_ports))
 
 
 class DemoCluster(ABC):
@@ -89,19 +51,32 @@ class ProcessCluster(DemoCluster):
     how = "processes"
     killing = "killed with SIGKILL"
 
-    def __init__(self, config: ClusterConfig) -> None:
+    def __init__(
+        self,
+        config: ClusterConfig,
+        entering: Callable[[int], Sequence[str]],
+        *,
+        log_files: bool = True,
+    ) -> None:
+        """`entering` gives the words before a node's command; `log_files` keeps what they log."""
         self._config = config
+        self._entering = entering
+        self._log_files = log_files
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, node: int, *, first: bool) -> None:
-        """As `DemoCluster.start`. Its log goes to ``node-N.log``."""
+        """As `DemoCluster.start`. Its log goes to ``node-N.log``, or where this process's goes."""
         arguments = ["node", str(node), "--config", str(self._config.base / CONFIG_NAME)]
         arguments.append("--stop-with-stdin")
         if first and self._config.store == "memory":
             arguments.append("--first-start")
-        with open(self._log_path(node), "ab") as log:
+        command = [*self._entering(node), sys.executable, "-m", "transports.node.cli", *arguments]
+        with ExitStack() as opened:
+            log = None
+            if self._log_files:
+                log = opened.enter_context(open(self._log_path(node), "ab"))
             self._running[node] = subprocess.Popen(
-                [sys.executable, "-m", "transports.node.cli", *arguments],
+                command,
                 # It ends when this pipe does, so that no node outlives a demo that is killed.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -122,6 +97,14 @@ class ProcessCluster(DemoCluster):
             status = process.poll()
             if status is not None:
                 raise Failure(f"node {node} ended with status {status}: {self._last_line(node)}")
+
+    def take_ended(self) -> list[tuple[int, int]]:
+        """(node, exit status) of those that have ended, once each."""
+        found = [(node, process.poll()) for node, process in self._running.items()]
+        ended = [(node, status) for node, status in found if status is not None]
+        for node, _ in ended:
+            _release(self._running.pop(node))
+        return ended
 
     def close(self) -> None:
         """End all processes: politely, then not."""
@@ -198,14 +181,14 @@ class TaskCluster(DemoCluster):
 
 
 @asynccontextmanager
-async def open_cluster(config: ClusterConfig) -> AsyncIterator[DemoCluster]:
+async def open_cluster(config: ClusterConfig, place: Place) -> AsyncIterator[DemoCluster]:
     """An empty cluster; whatever is started in it has ended when the context has."""
-    if placing_of(config.transport).one_process:
+    if place.one_process:
         async with trio.open_nursery() as nursery:
             yield TaskCluster(config, nursery)
             nursery.cancel_scope.cancel()
         return
-    cluster = ProcessCluster(config)
+    cluster = ProcessCluster(config, place.entering)
     try:
         yield cluster
     finally:

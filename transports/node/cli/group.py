@@ -46,6 +46,10 @@ COMMANDS: Final[dict[str, Entry]] = {
         "transports.node.cli.transports_list:list_",
         "List the transports, and whether they run here.",
     ),
+    "lab": Entry(
+        "transports.node.cli.lab.commands:lab",
+        "Run nodes in network namespaces, joined by a bridge.",
+    ),
     "bench": Entry("transports.bench.cli:bench", "Measure what each layer costs."),
 }
 

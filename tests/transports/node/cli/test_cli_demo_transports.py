@@ -1,0 +1,83 @@
+"""The demo over every transport, with real processes where the transport joins them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from cli_cases import END_SECONDS, spawn, wait_until_gone, wait_until_said
+from lab_cases import interfaces, left_of, need_laboratory
+
+from transports.node.cli.demo_places import PLACES
+from transports.node.cli.lab.network import processes_in
+
+TRANSPORTS = ("memory", "tcp", "udp", "zeromq", "ethernet")
+
+
+def need(transport: str) -> None:
+    if transport == "ethernet":
+        need_laboratory()
+
+
+def test_every_transport_has_its_place() -> None:
+    assert tuple(PLACES) == TRANSPORTS
+
+
+@pytest.mark.parametrize("store", ["durable", "memory"])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_it_passes(paxos, transport: str, store: str) -> None:
+    need(transport)
+    arguments = ["demo", "--transport", transport, "--store", store, "--commands", 60]
+    result = paxos(*arguments, "-o", "json")
+    assert result.status == 0, result.err + result.out
+    document = result.json
+    assert document["pass"]
+    assert (document["transport"], document["acknowledged"]) == (transport, 60)
+    assert {node["transport"] for node in document["nodes"]} == {transport}
+    assert len({node["digest"] for node in document["nodes"]}) == 1
+
+
+def test_its_laboratory_is_removed_and_left(paxos) -> None:
+    need_laboratory()
+    before = interfaces()
+    assert paxos("demo", "--transport", "ethernet", "--commands", 10).status == 0
+    assert left_of(os.getpid()) == set()
+    assert interfaces() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "left"),
+    [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 0), (signal.SIGKILL, -9, 6)],
+)
+def test_no_laboratory_outlives_a_demo(
+    paxos, home: Path, number: int, status: int, left: int
+) -> None:
+    need_laboratory()
+    environment = {**os.environ, "TMPDIR": str(home)}
+    err = home / "err"
+    process = spawn(
+        "demo", "--transport", "ethernet", "--commands", "20000", err=err, env=environment
+    )
+    try:
+        wait_until_said(err, "leads", process)
+        nodes = [pid for node in (1, 2, 3) for pid in processes_in(f"paxos-{process.pid}-n{node}")]
+        assert len(nodes) == 3
+    finally:
+        process.send_signal(number)
+        assert process.wait(END_SECONDS) == status
+        assert process.stdin is not None
+        process.stdin.close()
+    wait_until_gone(nodes)
+    assert len(left_of(process.pid)) == left
+    if left:
+        assert process.pid in paxos("lab", "clean", "-o", "json").json["removed"]
+        assert left_of(process.pid) == set()
+
+
+def test_a_demo_without_rights_is_one_line(paxos, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    result = paxos("demo", "--transport", "ethernet")
+    assert result.status == 1
+    assert result.complaint.startswith("a laboratory needs root")

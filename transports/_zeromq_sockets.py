@@ -1,0 +1,231 @@
+"""The sockets of the ZeroMQ transport: how one is made, bound and addressed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+import zmq
+
+from transports.api import NodeId, TransportError, split_host_port
+from transports.framing import LENGTH_BYTES, Hello, join_frames, pack_hello
+
+HELLO_BYTES = len(join_frames([pack_hello(Hello(1, 1))]))
+_JOINED_BYTES_MIN = 64 * 1024
+_CURVE_BYTES = 64
+"""More than encryption adds to a message; ZeroMQ's limit counts it."""
+_IDENTITY_BYTES = 8
+_IDENTITY_MARK = 1 << 63
+_KEEPALIVE_IDLE_SECONDS = 10
+_KEEPALIVE_INTERVAL_SECONDS = 5
+_KEEPALIVE_PROBES = 3
+
+_BIND_CURES = {
+    errno.EADDRINUSE: "stop the process that uses it, or give the replica another address",
+    errno.EADDRNOTAVAIL: "give the replica an address that this machine has",
+    errno.ENODEV: "give the replica an address that this machine has",
+    errno.EACCES: "choose one that this user may use: a port above 1023, or a directory of its own",
+    errno.ENOENT: "make its directory first",
+    errno.ENOTDIR: "make its directory first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroMqOptions:
+    """What `open_zeromq` takes. Every queue that a peer can fill is bounded here."""
+
+    frame_bytes_max: int = 1 << 20
+    queue_bytes_max: int = 4 << 20
+    """Unsent bytes kept for each receiver while ZeroMQ's own queue is full (`queue_full`)."""
+    clients_bytes_max: int = 256 << 20
+    """The same for all clients together, shared equally; each may have one frame."""
+    queue_messages_max: int = 64
+    """Messages that ZeroMQ itself holds for each connection and direction (its high-water mark).
+
+    A message carries what one `send` has for one receiver, as far as it fits.
+    """
+    handshake_seconds: float = 5.0
+    """A connection that has not finished ZeroMQ's handshake by then is closed (`malformed`)."""
+    connect_seconds: float = 2.0
+    reconnect_first_seconds: float = 0.02
+    reconnect_last_seconds: float = 0.2
+    """The pause before dialling again: doubled from the first to the last."""
+    unacknowledged_seconds: float = 10.0
+    """A peer's host that acknowledges nothing for so long is given up (TCP_USER_TIMEOUT)."""
+    curve_keys: str = ""
+    """A directory of CURVE keys; see `transports._zeromq_curve`. Empty: no encryption."""
+
+
+def joined_bytes_max(options: ZeroMqOptions) -> int:
+    """Return how many bytes of frames, with their lengths, go in one message."""
+    return max(options.frame_bytes_max + LENGTH_BYTES, _JOINED_BYTES_MIN)
+
+
+def identity_of(endpoint: NodeId) -> bytes:
+    """Return the routing id of an endpoint: 8 bytes, the first of them never zero.
+
+    ZeroMQ keeps those that begin with a zero byte for peers without one.
+    """
+    return (endpoint | _IDENTITY_MARK).to_bytes(_IDENTITY_BYTES, "big")
+
+
+def endpoint_of(identity: bytes) -> NodeId | None:
+    """Return the endpoint that a routing id names, or None if it names none."""
+    if len(identity) != _IDENTITY_BYTES or not identity[0] & 0x80:
+        return None
+    return int.from_bytes(identity, "big") & ~_IDENTITY_MARK or None
+
+
+def check_address(address: str) -> None:
+    """Raise `TransportError` unless `address` is `tcp://host:port` or `ipc:///path`."""
+    scheme, _, rest = address.partition("://")
+    if scheme == "tcp":
+        if split_host_port(rest)[0] == "*":
+            raise TransportError(
+                f"bad address {address!r}: write the host by which the others reach it, not *"
+            )
+        return
+    if scheme != "ipc" or not rest.startswith("/") or "\0" in rest:
+        raise TransportError(
+            f"bad address {address!r}: write tcp://host:port, or ipc:///path with an absolute path"
+        )
+    if len(os.fsencode(rest)) > zmq.IPC_PATH_MAX_LEN:
+        raise TransportError(
+            f"bad address {address!r}: the path of a socket has at most "
+            f"{zmq.IPC_PATH_MAX_LEN} bytes; choose a shorter one"
+        )
+
+
+def hello(sender: NodeId, receiver: NodeId) -> bytes:
+    """Return what a message from `sender` to `receiver` begins with."""
+    return join_frames([pack_hello(Hello(sender, receiver))])
+
+
+async def resolve(address: str) -> str:
+    """Return `address` with its host as a number. Raises `OSError` or `UnicodeError`.
+
+    ZeroMQ would look a name up in its only I/O thread, and all traffic would wait.
+    """
+    scheme, _, rest = address.partition("://")
+    if scheme == "ipc":
+        return address
+    host, port = split_host_port(rest)
+    found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, _type, _protocol, _name, resolved = found[0]
+    number = f"[{resolved[0]}]" if family == socket.AF_INET6 else resolved[0]
+    return f"tcp://{number}:{port}"
+
+
+def make_router(
+    context: zmq.Context[zmq.Socket[bytes]], local: NodeId, options: ZeroMqOptions
+) -> zmq.Socket[bytes]:
+    """Make the socket of endpoint `local`. Frames to who is not connected are refused.
+
+    With IMMEDIATE a connection that was dialled is known by its peer's own routing id
+    too, so a process that answers at another's address is never taken for that other.
+    """
+    router = context.socket(zmq.ROUTER)
+    pause_ms = _milliseconds(options.reconnect_first_seconds)
+    settings: dict[int, int | bytes] = {
+        zmq.LINGER: 0,
+        zmq.ROUTING_ID: identity_of(local),
+        zmq.ROUTER_MANDATORY: 1,
+        zmq.ROUTER_HANDOVER: 1,
+        zmq.IMMEDIATE: 1,
+        zmq.SNDHWM: options.queue_messages_max,
+        zmq.RCVHWM: options.queue_messages_max,
+        zmq.MAXMSGSIZE: HELLO_BYTES + joined_bytes_max(options) + _CURVE_BYTES,
+        zmq.HANDSHAKE_IVL: _milliseconds(options.handshake_seconds),
+        zmq.CONNECT_TIMEOUT: _milliseconds(options.connect_seconds),
+        zmq.RECONNECT_IVL: pause_ms,
+        zmq.RECONNECT_IVL_MAX: max(pause_ms, _milliseconds(options.reconnect_last_seconds)),
+        zmq.TCP_MAXRT: _milliseconds(options.unacknowledged_seconds),
+        zmq.TCP_KEEPALIVE: 1,
+        zmq.TCP_KEEPALIVE_IDLE: _KEEPALIVE_IDLE_SECONDS,
+        zmq.TCP_KEEPALIVE_INTVL: _KEEPALIVE_INTERVAL_SECONDS,
+        zmq.TCP_KEEPALIVE_CNT: _KEEPALIVE_PROBES,
+    }
+    for option, value in settings.items():
+        router.setsockopt(option, value)
+    return router
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, min(int(seconds * 1000), (1 << 31) - 1))
+
+
+def allow_family(router: zmq.Socket[bytes], endpoint: str) -> None:
+    """Let the next bind or connect use the family of `endpoint`, a resolved address."""
+    router.setsockopt(zmq.IPV6, int(endpoint.startswith("tcp://[")))
+
+
+async def bind(router: zmq.Socket[bytes], local: NodeId, address: str) -> None:
+    """Bind to `address`. Raises `TransportError` with the cause and the cure."""
+    try:
+        endpoint = await resolve(address)
+    except (OSError, UnicodeError) as error:
+        raise TransportError(
+            f"replica {local} cannot listen on {address}: {error}; check the host's name"
+        ) from error
+    try:
+        if endpoint.startswith("ipc://"):
+            _check_free(endpoint.removeprefix("ipc://"))
+        allow_family(router, endpoint)
+        router.bind(endpoint)
+    except OSError as error:  # which a ZMQError is not
+        raise _cannot_listen(local, address, error.errno or 0) from error
+    except zmq.ZMQError as error:
+        raise _cannot_listen(local, address, error.errno or 0) from error
+
+
+def forget_path(address: str) -> None:
+    """Remove the file of an `ipc://` address, which libzmq leaves behind. While still bound."""
+    scheme, _, path = address.partition("://")
+    if scheme == "ipc":
+        Path(path).unlink(missing_ok=True)
+
+
+def _cannot_listen(local: NodeId, address: str, number: int) -> TransportError:
+    return TransportError(
+        f"replica {local} cannot listen on {address}: {os.strerror(number).lower()}; "
+        f"{_BIND_CURES.get(number, 'choose another address')}"
+    )
+
+
+def _check_free(path: str) -> None:
+    """Raise `OSError` if something lives at `path`, but not for what a dead process left.
+
+    ZeroMQ removes whatever is there, be it the socket of a process that runs or a file.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        failure = probe.connect_ex(path)
+    if failure in (0, errno.EAGAIN, errno.EINPROGRESS):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+__all__ = [
+    "HELLO_BYTES",
+    "ZeroMqOptions",
+    "allow_family",
+    "bind",
+    "check_address",
+    "endpoint_of",
+    "forget_path",
+    "hello",
+    "identity_of",
+    "joined_bytes_max",
+    "make_router",
+    "resolve",
+]

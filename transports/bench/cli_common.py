@@ -1,0 +1,75 @@
+"""What the commands of `paxos bench` share: progress, pages, output, and how to repeat a run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from transports.node.cli.failures import Misuse
+from transports.node.cli.options import JSON
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Shown(Protocol):
+    """A report."""
+
+    def show(self, console: Console) -> None:
+        """For people."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        ...
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    click.echo(text, err=True)
+
+
+def check_page(page: Path, markers: tuple[str, str]) -> None:
+    """Raises `Misuse` if the page has no place for the table."""
+    from transports.bench.report import MarkersMissing, check_markers
+
+    try:
+        check_markers(page.read_text(), page.name, markers)
+    except (MarkersMissing, UnicodeDecodeError) as error:
+        raise Misuse(f"--write: {error}") from error
+
+
+def write_page(page: Path, table: str, markers: tuple[str, str]) -> None:
+    """Put the table into the page."""
+    from transports.bench.report import replace_table
+
+    page.write_text(replace_table(page.read_text(), table, page.name, markers))
+
+
+def print_report(report: Shown, output: str) -> None:
+    """On stdout, as it was asked for."""
+    if output == JSON:
+        from transports.node.cli.output import print_json
+
+        print_json(report.to_json())
+    else:
+        from rich.console import Console
+
+        report.show(Console(width=None if sys.stdout.isatty() else 140))
+
+
+def repeat_command(context: click.Context, leave_out: Collection[str]) -> list[str]:
+    """The words that measure the same again, without the options of these names."""
+    words = ["paxos", "bench", context.info_name or ""]
+    for option in context.command.params:
+        name, value = option.name or "", context.params.get(option.name or "")
+        if name in leave_out or value in (None, False, option.default):
+            continue
+        words.append(option.opts[0])
+        if value is not True:
+            words.append(f"{value:g}" if isinstance(value, float) else str(value))
+    return [shlex.quote(word) for word in words]
