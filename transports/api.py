@@ -41,6 +41,9 @@ class TransportStats:
     dropped: Counter[str] = field(default_factory=Counter)
     """cause -> frames (or streams) dropped, e.g. `queue_full`, `unknown_peer`, `oversized`,
     `malformed`, `disconnected`."""
+    foreign: Counter[NodeId] = field(default_factory=Counter)
+    """Replica -> how often its address, when dialled, answered in another language. Only
+    layers that dial can tell; to the others such a peer looks dead."""
 
 
 class TransportError(Exception):

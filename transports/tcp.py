@@ -268,6 +268,8 @@ class TcpTransport(Transport):
             if stream.peer is None and frames and not self._identify(stream, frames.pop(0)):
                 return
         except FramingError:
+            if stream.peer is not None and self._dialled.get(stream.peer) is stream:
+                self.stats.foreign[stream.peer] += 1
             self._drop_stream(stream, "malformed")
             return
         if frames:

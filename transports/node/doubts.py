@@ -11,7 +11,7 @@ from typing import Final
 import trio
 
 from transports.node.logs import NodeLogger
-from transports.node.node import Node
+from transports.node.node import Node, NodeFailed
 
 LOOK_SECONDS: Final = 1.0
 SILENCE_SECONDS: Final = 5.0
@@ -33,10 +33,15 @@ DOUBTS: Final = {
 
 
 async def tell_doubts(node: Node) -> None:
-    """Log, until cancelled, what keeps `node` from agreeing with others: a line a minute each."""
+    """Log, until cancelled, what keeps `node` from agreeing with others: a line a minute each.
+
+    Raises `NodeFailed` if there has been no leader yet and never can be, because too
+    many nodes' addresses answer in the language of another transport.
+    """
     log = NodeLogger(node.id, noisy_interval_s=REPEAT_SECONDS)
     counted: dict[str, int] = {}
     led_at = trio.current_time()
+    led = False
     while True:
         await trio.sleep(LOOK_SECONDS)
         dropped: dict[str, int] = node.status()["dropped"]
@@ -46,9 +51,26 @@ async def tell_doubts(node: Node) -> None:
                 log.noisy("foreign", cause, count=dropped[cause], reason=reason)
         counted = dropped
         if node.leader:
+            led = True
             led_at = trio.current_time()
+        elif not led and _hopeless(node):
+            raise NodeFailed(_why_hopeless(node))
         elif trio.current_time() - led_at >= SILENCE_SECONDS:
             log.noisy("waiting", "no_leader", reason=_why_waiting(node))
+
+
+def _hopeless(node: Node) -> bool:
+    config = node.config
+    return len(config.nodes) - len(node.foreign) < max(config.phase1, config.phase2)
+
+
+def _why_hopeless(node: Node) -> str:
+    config = node.config
+    others = ", ".join(f"node {other} at {config.nodes[other]}" for other in sorted(node.foreign))
+    return (
+        f"{others}: what answers there does not speak {config.transport}, so there can be no "
+        "quorum; give every node's configuration the same transport and addresses"
+    )
 
 
 def _why_waiting(node: Node) -> str:

@@ -121,6 +121,11 @@ class Node:
         """The state machine, as far as the log is applied."""
         return self._service.machine
 
+    @property
+    def foreign(self) -> set[int]:
+        """Nodes whose addresses answered, more than once, in another language than ours."""
+        return {node for node, times in self._transport.stats.foreign.items() if times > 1}
+
     def status(self) -> dict[str, Any]:
         """What `paxos status` shows of this node; names to numbers and strings."""
         stats = self._transport.stats
