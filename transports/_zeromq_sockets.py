@@ -109,7 +109,7 @@ def hello(sender: NodeId, receiver: NodeId) -> bytes:
 async def resolve(address: str) -> str:
     """Return `address` with its host as a number. Raises `OSError` or `UnicodeError`.
 
-    ZeroMQ would look a name up in its only I/O thread, and all traffic would wait.
+    ZeroMQ would look a name up in a thread that carries traffic, which would wait.
     """
     scheme, _, rest = address.partition("://")
     if scheme == "ipc":

