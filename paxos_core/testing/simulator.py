@@ -117,6 +117,9 @@ class Simulation:
         except Violation as violation:
             raise SimulationFailure(self.options, self.step, violation) from violation
         except Exception as error:
+            # The ledger reports through its state machine, as any application would fail.
+            if isinstance(error.__cause__, Violation):
+                raise SimulationFailure(self.options, self.step, error.__cause__) from error
             raised = Violation("the core raises nothing", f"{type(error).__name__}: {error}")
             raise SimulationFailure(self.options, self.step, raised) from error
         return self.history

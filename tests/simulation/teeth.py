@@ -300,7 +300,7 @@ def a_retry_takes_a_new_number(patch: pytest.MonkeyPatch) -> None:
 
 @tooth
 def commands_of_unlike_tickets_are_merged(patch: pytest.MonkeyPatch) -> None:
-    def merge_following(self: Client, head: Any) -> None:
+    def merge_following(self: Client, head: Any, count_max: int) -> None:
         queue = self._queue
         while queue and len(head.commands) + len(queue[0].commands) <= 4:
             head.commands += queue.popleft().commands
