@@ -209,8 +209,10 @@ class Node:
                 self._transport.send(self._encode(ready.messages))
             if not ready.records:
                 return
-            records = [encode_record(record) for record in ready.records]
-            self._store.write(records, checkpoint=ready.checkpoint)
+            if self._store.durable:
+                records = [encode_record(record) for record in ready.records]
+                self._store.write(records, checkpoint=ready.checkpoint)
+            # A store that keeps nothing is not even told: it has nothing to sync.
             service.persisted(ready.write_id)
 
     def _encode(self, messages: Iterable[tuple[int, Message]]) -> list[tuple[int, bytes]]:
