@@ -38,6 +38,7 @@ from transports.api import (
     Transport,
     TransportError,
     TransportStats,
+    group_frames,
 )
 from transports.framing import FramingError
 
@@ -106,15 +107,7 @@ class DatagramTransport(Transport, Generic[Way]):
 
     def send(self, batch: Sequence[Frame]) -> None:
         """Hand each receiver's frames to the kernel at once; see `Transport.send`."""
-        frame_bytes_max = self.frame_bytes_max
-        grouped: dict[NodeId, list[bytes]] = {}
-        for receiver, frame in batch:
-            if not 0 < len(frame) <= frame_bytes_max:
-                self.stats.dropped["oversized" if frame else "empty"] += 1
-            elif receiver in grouped:
-                grouped[receiver].append(frame)
-            else:
-                grouped[receiver] = [frame]
+        grouped = group_frames(batch, self.frame_bytes_max, self.stats)
         for receiver, frames in grouped.items():
             way = self._ways.get(receiver) or self._clients.get(receiver)
             if way is None or self._closed:
@@ -123,7 +116,7 @@ class DatagramTransport(Transport, Generic[Way]):
             if len(frames) == 1:
                 self._send_packet(receiver, way, frames)
                 continue
-            for load in share_out(frames, FRAME_OVERHEAD_BYTES + frame_bytes_max):
+            for load in share_out(frames, FRAME_OVERHEAD_BYTES + self.frame_bytes_max):
                 self._send_packet(receiver, way, load)
 
     async def receive(self) -> list[Frame]:

@@ -111,6 +111,21 @@ class OpenTransport(Protocol):
         ...
 
 
+def group_frames(
+    batch: Sequence[Frame], frame_bytes_max: int, stats: TransportStats
+) -> dict[NodeId, list[bytes]]:
+    """Each receiver's frames, in order; those of an impossible size are counted in `stats`."""
+    grouped: dict[NodeId, list[bytes]] = {}
+    for receiver, frame in batch:
+        if not 0 < len(frame) <= frame_bytes_max:
+            stats.dropped["oversized" if frame else "empty"] += 1
+        elif receiver in grouped:
+            grouped[receiver].append(frame)
+        else:
+            grouped[receiver] = [frame]
+    return grouped
+
+
 def read_options(kind: type[Options], transport: str, options: Mapping[str, object]) -> Options:
     """Build the dataclass `kind`, whose fields are numbers with defaults, from an opener's options.
 
@@ -159,6 +174,7 @@ __all__ = [
     "TransportError",
     "TransportStats",
     "UnknownTransport",
+    "group_frames",
     "read_options",
     "split_host_port",
 ]

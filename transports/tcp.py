@@ -29,6 +29,7 @@ from transports.api import (
     Transport,
     TransportError,
     TransportStats,
+    group_frames,
     read_options,
     split_host_port,
 )
@@ -134,15 +135,7 @@ class TcpTransport(Transport):
 
     def send(self, batch: Sequence[Frame]) -> None:
         """Write each receiver's frames at once, as one piece; see `Transport.send`."""
-        frame_bytes_max = self.frame_bytes_max
-        grouped: dict[NodeId, list[bytes]] = {}
-        for receiver, frame in batch:
-            if not 0 < len(frame) <= frame_bytes_max:
-                self.stats.dropped["oversized" if frame else "empty"] += 1
-            elif receiver in grouped:
-                grouped[receiver].append(frame)
-            else:
-                grouped[receiver] = [frame]
+        grouped = group_frames(batch, self.frame_bytes_max, self.stats)
         for receiver, frames in grouped.items():
             stream = self._routes.get(receiver)
             if stream is None:

@@ -51,6 +51,7 @@ from transports.api import (
     Transport,
     TransportError,
     TransportStats,
+    group_frames,
     read_options,
 )
 from transports.framing import (
@@ -118,15 +119,7 @@ class ZeroMqTransport(Transport):
 
     def send(self, batch: Sequence[Frame]) -> None:
         """Hand each receiver's frames over as one message; see `Transport.send`."""
-        frame_bytes_max = self.frame_bytes_max
-        grouped: dict[NodeId, list[bytes]] = {}
-        for receiver, frame in batch:
-            if not 0 < len(frame) <= frame_bytes_max:
-                self.stats.dropped["oversized" if frame else "empty"] += 1
-            elif receiver in grouped:
-                grouped[receiver].append(frame)
-            else:
-                grouped[receiver] = [frame]
+        grouped = group_frames(batch, self.frame_bytes_max, self.stats)
         if self._closed:
             self.stats.dropped["closed"] += sum(map(len, grouped.values()))
             return
