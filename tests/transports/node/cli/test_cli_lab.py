@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,8 @@ def test_wrong_use_of_one_that_runs(
         (["run", "--mtu", "100"], "invalid value for '--mtu'"),
         (["run", "--loss", "1"], "invalid value for '--loss'"),
         (["run", "--delay", "-1"], "invalid value for '--delay'"),
+        (["run", "--ipv6"], "--ipv6 is for transports over IP, and raw Ethernet has none"),
+        (["run", "--ipv6", "--transport", "udp", "--mtu", "576"], "--mtu 576: IPv6 needs 1280"),
     ],
 )
 def test_wrong_use(paxos, arguments: list[str], message: str) -> None:
@@ -269,6 +272,41 @@ def test_nodes_that_all_end_end_it(home: Path) -> None:
             "paxos: all nodes have ended; what they said stands above\n"
         )
         assert lab.remains == set()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "zeromq"])
+def test_nodes_over_ipv6(home: Path, transport: str) -> None:
+    with laboratory(home, "--transport", transport, "--ipv6") as lab:
+        config = within(lab, "client", "sh", "-c", "cat $PAXOS_CONFIG").stdout
+        assert "[fd50:4158::3]:7100" in config
+        assert "10.80.0" not in config
+        assert within(lab, "client", "paxos", "submit", "one").returncode == 0
+        # An interface that goes down keeps its address: its node is there again.
+        for state in ("down", "up"):
+            assert within(lab, "n3", "ip", "link", "set", "eth0", state).returncode == 0
+        assert "fd50:4158::3/64" in within(lab, "n3", "ip", "address", "show", "eth0").stdout
+        until = time.monotonic() + END_SECONDS
+        while '"reachable": false' in within(lab, "client", "paxos", "status", "-o", "json").stdout:
+            assert time.monotonic() < until
+        assert within(lab, "client", "paxos", "submit", "two").returncode == 0
+
+
+def test_a_kernel_without_ipv6_is_one_line(paxos, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_laboratory()
+    ip = network.ip
+
+    def refusing(*words: str) -> str:
+        if any(word.startswith("fd50:") for word in words):
+            raise Failure("permission denied")
+        return ip(*words)
+
+    monkeypatch.setattr(network, "ip", refusing)
+    result = paxos("lab", "run", "--transport", "udp", "--ipv6")
+    assert result.status == 1
+    assert result.complaint == ("no IPv6 on this machine (permission denied); leave out --ipv6")
+    assert left_of(os.getpid()) == set()
+    with open_network([1]) as (plan, _):
+        assert plan.node(1).ipv4 in run("ip", "-n", plan.node(1).namespace, "address")
 
 
 @pytest.mark.parametrize("transport", ["tcp", "zeromq"])

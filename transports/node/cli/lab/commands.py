@@ -13,6 +13,7 @@ import click
 
 from transports.node.cli.failures import Failure, Interrupted, Misuse
 from transports.node.cli.lab.plan import (
+    IPV6_MTU_MIN,
     MTU_DEFAULT,
     MTU_MAX,
     MTU_MIN,
@@ -64,6 +65,7 @@ def lab() -> None:
 Examples:
   paxos lab run
   paxos lab run --transport udp --nodes 5 --mtu 9000
+  paxos lab run --transport tcp --ipv6
   paxos lab run --transport ethernet --loss 0.1 --delay 5
 """
 )
@@ -96,7 +98,16 @@ Examples:
     metavar="MS",
     help="Each frame is late by so many milliseconds.",
 )
-def run(nodes: int, transport: str, store: StoreKind, mtu: int, loss: float, delay: float) -> None:
+@click.option("--ipv6", is_flag=True, help="Nodes have IPv6 addresses, in place of IPv4.")
+def run(
+    nodes: int,
+    transport: str,
+    store: StoreKind,
+    mtu: int,
+    loss: float,
+    delay: float,
+    ipv6: bool,
+) -> None:
     """Make a laboratory, and run a node in each namespace until Ctrl-C."""
     from transports.node.cli.lab.run import Wish, run_laboratory
     from transports.node.cli.running import run as run_under_trio
@@ -105,12 +116,21 @@ def run(nodes: int, transport: str, store: StoreKind, mtu: int, loss: float, del
     resolve(transport)
     if transport == "memory":
         raise Misuse("--transport memory joins tasks of one process; choose another, such as tcp")
-    wish = Wish(nodes, transport, store, mtu, loss, delay)
+    if ipv6:
+        _check_ipv6(transport, mtu)
+    wish = Wish(nodes, transport, store, mtu, loss, delay, ipv6)
     try:
         run_under_trio(lambda: run_laboratory(wish, click.echo), last=True)
     except Interrupted:
         # This is how a laboratory is meant to end.
         return
+
+
+def _check_ipv6(transport: str, mtu_bytes: int) -> None:
+    if transport == "ethernet":
+        raise Misuse("--ipv6 is for transports over IP, and raw Ethernet has none; leave it out")
+    if mtu_bytes < IPV6_MTU_MIN:
+        raise Misuse(f"--mtu {mtu_bytes}: IPv6 needs {IPV6_MTU_MIN} or more; raise it")
 
 
 @lab.command(

@@ -26,6 +26,7 @@ from transports.node.cli.lab.claim import (
     laboratories,
     taken_over,
 )
+from transports.node.cli.lab.inside import inside
 from transports.node.cli.lab.ip import ip, unavailable
 from transports.node.cli.lab.plan import (
     BRIDGE,
@@ -39,21 +40,24 @@ from transports.node.cli.lab.plan import (
 )
 
 END_SECONDS: Final = 3.0
+IPV6_SIGN: Final = "/proc/net/if_inet6"
+KEEP_ADDRESS: Final = f"/proc/sys/net/ipv6/conf/{INTERFACE}/keep_addr_on_down"
 
 
 @contextmanager
 def open_network(
-    nodes: Sequence[int], mtu_bytes: int = MTU_DEFAULT
+    nodes: Sequence[int], mtu_bytes: int = MTU_DEFAULT, *, ipv6: bool = False
 ) -> Iterator[tuple[Plan, Claim]]:
     """A network for `nodes` and a client, removed at the end with all that runs in it.
 
-    What dead processes left behind is removed first. Raises `Failure`.
+    Without `ipv6` it is no failure if the kernel has none. What dead processes left
+    behind is removed first. Raises `Failure`.
     """
     reason = unavailable()
     if reason is not None:
         raise Failure(reason)
     clean()
-    plan = Plan(os.getpid(), tuple(nodes), mtu_bytes)
+    plan = Plan(os.getpid(), tuple(nodes), mtu_bytes, ipv6)
     with claimed(plan.laboratory) as claim:
         claim.describe(nodes=plan.nodes, mtu_bytes=mtu_bytes)
         try:
@@ -85,11 +89,24 @@ def _make_station(plan: Plan, station: Station) -> None:
     ip("-n", hub, "link", "set", port, "master", BRIDGE, "up")
     ip("-n", there, "link", "set", "lo", "up")
     ip("-n", there, "addr", "add", f"{station.ipv4}/24", "dev", INTERFACE)
-    if plan.mtu_bytes >= IPV6_MTU_MIN and os.path.exists("/proc/net/if_inet6"):
-        # Compiled in, and switched off: then there is none.
-        with suppress(Failure):
-            ip("-n", there, "addr", "add", f"{station.ipv6}/64", "dev", INTERFACE, "nodad")
+    _give_ipv6(plan, station)
     ip("-n", there, "link", "set", INTERFACE, "up")
+
+
+def _give_ipv6(plan: Plan, station: Station) -> None:
+    """Raises `Failure` if the plan needs it and the kernel refuses."""
+    if not plan.ipv6 and (plan.mtu_bytes < IPV6_MTU_MIN or not os.path.exists(IPV6_SIGN)):
+        return
+    there = station.namespace
+    try:
+        ip("-n", there, "addr", "add", f"{station.ipv6}/64", "dev", INTERFACE, "nodad")
+        # Else an interface that goes down loses this address, as it never does the other.
+        with inside(there), open(KEEP_ADDRESS, "w", encoding="ascii") as setting:
+            setting.write("1")
+    except (Failure, OSError) as error:
+        # Compiled in, and switched off: then there is none.
+        if plan.ipv6:
+            raise Failure(f"no IPv6 on this machine ({error}); leave out --ipv6") from error
 
 
 def set_link(laboratory: int, station: str, *, up: bool) -> None:

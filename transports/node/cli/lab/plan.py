@@ -61,6 +61,8 @@ class Plan:
     """Its number: the id of the process that makes it."""
     nodes: tuple[int, ...]
     mtu_bytes: int = MTU_DEFAULT
+    ipv6: bool = False
+    """Whether nodes use their IPv6 addresses, and so must have them."""
 
     @property
     def hub(self) -> str:
@@ -99,7 +101,11 @@ def addresses(plan: Plan, transport: str) -> dict[int, str]:
     if transport == "ethernet":
         return {node: station.mac for node, station in stations.items()}
     scheme = "tcp://" if transport == "zeromq" else ""
-    return {node: f"{scheme}{station.ipv4}:{PORT}" for node, station in stations.items()}
+    hosts = {
+        node: f"[{station.ipv6}]" if plan.ipv6 else station.ipv4
+        for node, station in stations.items()
+    }
+    return {node: f"{scheme}{host}:{PORT}" for node, host in hosts.items()}
 
 
 def options(transport: str) -> Mapping[str, Scalar]:

@@ -34,6 +34,7 @@ class Wish:
     """The probability that a frame is lost where it arrives."""
     delay_ms: float = 0.0
     """How long each is held back there."""
+    ipv6: bool = False
 
 
 def make_config(wish: Wish, plan: Plan, directory: Path) -> ClusterConfig:
@@ -66,7 +67,7 @@ async def run_laboratory(wish: Wish, say: Callable[[str], None]) -> None:
     nodes = range(1, wish.nodes + 1)
     with (
         tempfile.TemporaryDirectory(prefix="paxos-lab-") as temporary,
-        open_network(nodes, wish.mtu_bytes) as (plan, claim),
+        open_network(nodes, wish.mtu_bytes, ipv6=wish.ipv6) as (plan, claim),
     ):
         directory = Path(temporary)
         config = make_config(wish, plan, directory)
@@ -109,10 +110,11 @@ async def _watch(cluster: ProcessCluster, running: int, say: Callable[[str], Non
 def _greeting(plan: Plan, wish: Wish) -> str:
     first, last = plan.node(plan.nodes[0]), plan.node(plan.nodes[-1])
     loss = f", loss {wish.loss:g}" if wish.loss else ""
+    version = " and IPv6" if wish.ipv6 else ""
     delay = f", delay {wish.delay_ms:g} ms" if wish.delay_ms else ""
     return f"""\
 laboratory {plan.laboratory}: {first.namespace} to {last.name}, and {plan.client.namespace}
-{len(plan.nodes)} nodes over {wish.transport}, MTU {plan.mtu_bytes}{loss}{delay}
+{len(plan.nodes)} nodes over {wish.transport}{version}, MTU {plan.mtu_bytes}{loss}{delay}
 In another terminal:
   paxos lab exec client -- paxos status
   paxos lab exec client -- paxos submit hello
