@@ -27,7 +27,7 @@ from paxos_core.ready import Outbox
 from paxos_core.types import NO_BALLOT, Ballot, NodeId, Slot
 
 OPEN_SLOTS_MAX = 1 << 20
-"""A candidate told of more open slots than this gives up rather than fill memory."""
+"""How far above the highest watermark a promise may show votes; more is not believed."""
 
 
 class Phase(Enum):
@@ -128,7 +128,11 @@ class Proposer:
         if any(checksum(vote.value) != vote.checksum for vote in promise.votes):
             # Damaged on its way: neither a value to propose, nor word that there is none.
             return
-        self.promised_watermark = max(self.promised_watermark, promise.watermark)
+        watermark = max(self.promised_watermark, promise.watermark)
+        if any(vote.slot >= watermark + OPEN_SLOTS_MAX for vote in promise.votes):
+            # No acceptor votes so far above its watermark: what may be proposed is bounded.
+            return
+        self.promised_watermark = watermark
         self._learner.hear_watermark(promise.watermark)
         self._merge(promise.votes)
         self._pages[sender] = promise.next_slot
@@ -161,26 +165,23 @@ class Proposer:
             and self._learner.watermark >= self.promised_watermark
         )
 
-    def lead(self, now: int) -> bool:
+    def lead(self, now: int) -> None:
         """Begin phase 2: propose again whatever a quorum's votes leave open.
 
         A slot between them that nobody voted for gets a no-op (section 3: "it
         fills the gap immediately by proposing, as commands 135 and 136, a special
-        'no-op' command"). False, and idle, if the votes claim an absurd number of slots.
+        'no-op' command").
         """
         assert self.can_lead()
         first = self._learner.watermark
         end = max(self._votes, default=first - 1) + 1
-        if end - first > OPEN_SLOTS_MAX:
-            self.stop()
-            return False
+        assert end - first <= OPEN_SLOTS_MAX
         self.phase = Phase.LEAD
         self.next_slot = first
         votes, self._votes = self._votes, {}
         while self.next_slot < end:
             vote = votes.get(self.next_slot)
             self._propose(vote.value if vote else NOOP, vote.checksum if vote else None, now)
-        return True
 
     # Phase 2
 

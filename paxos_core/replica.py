@@ -214,16 +214,19 @@ class Replica:
     def compact(self, slot: Slot, data: bytes) -> None:
         """`data` is the application's state after every slot below `slot`: trim the log behind it.
 
-        `slot` must be the watermark: the state after everything delivered. A
-        snapshot over `snapshot_bytes_max` trims nothing, and says so as an event:
-        to stop for it would stop every replica alike.
+        `slot` is at most the watermark, and not below the last snapshot's: an
+        application that is behind what was delivered says how far it is. A snapshot
+        over `snapshot_bytes_max` trims nothing, and says so as an event: to stop
+        for it would stop every replica alike.
         """
         with self._guard:
             if len(data) > self.config.limits.snapshot_bytes_max:
                 self._kept_bytes = self._learner.log_bytes
                 self._outbox.events.append(SnapshotTooLarge(len(data)))
                 return
-            assert slot == self._learner.watermark, "compact() takes the watermark"
+            known = self._catchup.snapshot
+            assert slot <= self._learner.watermark, "compact() is ahead of what was delivered"
+            assert known is None or slot >= known.slot, "compact() is behind the last snapshot"
             self._catchup.snapshot = Snapshot(slot, checksum(data), data)
             self._learner.trim(
                 max(slot - self.config.limits.log_keep_slots, self._learner.first_slot)
@@ -240,7 +243,7 @@ class Replica:
         for slot in range(max(snapshot.slot, self._learner.first_slot), self._learner.watermark):
             records.append(ChosenValue(slot, *log[slot]))
         records.append(ChosenUpTo(self._learner.watermark))
-        for vote in self._acceptor.votes.values():
+        for _, vote in sorted(self._acceptor.votes.items()):
             records.append(Voted(vote.slot, vote.ballot, vote.checksum, vote.value))
         self._outbox.restate(records)
         self._forget_unrecorded()
@@ -463,10 +466,8 @@ class Replica:
         self._proposer.prepare(ballot, self._now)
 
     def _lead(self) -> None:
-        if self._proposer.lead(self._now):
-            self._election.become_leader(self._proposer.ballot, self._learner.watermark)
-        else:
-            self._election.become_follower()
+        self._proposer.lead(self._now)
+        self._election.become_leader(self._proposer.ballot, self._learner.watermark)
 
     def _step_down(self) -> None:
         self._proposer.stop()

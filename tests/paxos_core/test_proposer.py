@@ -58,7 +58,7 @@ class Bench:
         for node, votes in zip(NODES[1:], answers or ((), ()), strict=False):
             self.promise(node, *votes)
         assert self.proposer.can_lead()
-        assert self.proposer.lead(0)
+        self.proposer.lead(0)
         return to_node(self.drain(), 2, m.Accept)
 
 
@@ -181,20 +181,29 @@ def test_a_page_out_of_turn_is_ignored(page: m.Promise) -> None:
     assert not bench.proposer.can_lead()
     assert bench.drain() == []
     bench.promise(2)
-    assert bench.proposer.lead(0)
+    bench.proposer.lead(0)
     assert to_node(bench.drain(), 2, m.Accept) == []
 
 
-def test_an_absurd_number_of_open_slots_ends_the_candidacy() -> None:
+@pytest.mark.parametrize(
+    ("above", "believed"), [(OPEN_SLOTS_MAX - 1, True), (OPEN_SLOTS_MAX, False)]
+)
+def test_a_page_with_a_vote_absurdly_far_up_is_not_believed(above: int, believed: bool) -> None:
     bench = Bench()
     bench.proposer.prepare(OURS, 0)
     bench.drain()
-    bench.promise(2, vote(U64_MAX - 1, B1, V))
-    bench.promise(3)
-    assert not bench.proposer.lead(0)
-    assert bench.proposer.phase is Phase.IDLE
-    assert bench.drain() == []
-    assert OPEN_SLOTS_MAX < U64_MAX
+    bench.promise(2)
+    bench.promise(3, vote(above, B1, V))
+    assert bench.proposer.can_lead() == believed
+
+
+def test_how_far_up_counts_from_the_highest_watermark() -> None:
+    bench = Bench(log=3)
+    bench.proposer.prepare(OURS, 0)
+    bench.drain()
+    bench.promise(2, watermark=3)
+    bench.promise(3, vote(OPEN_SLOTS_MAX + 2, B1, V), watermark=1)
+    assert bench.proposer.can_lead()
 
 
 def test_only_a_prepare_without_an_answer_is_sent_again() -> None:

@@ -153,10 +153,25 @@ def test_what_was_decided_below_an_installed_snapshot_is_not_delivered() -> None
     assert [entry.slot for entry in ready.decided] == [3]
 
 
-def test_a_snapshot_of_any_other_slot_than_the_watermark_is_a_broken_invariant() -> None:
+def test_a_snapshot_may_be_behind_what_was_delivered() -> None:
+    replica = follower_with_log(10, limits=Limits(log_keep_slots=2))
+    replica.compact(6, b"state")
+    assert replica.status().first_slot == 4
+    state = replay(drain(replica).records)
+    assert (state.watermark, sorted(state.log)) == (10, [6, 7, 8, 9])
+    assert state.snapshot == Snapshot(6, checksum(b"state"), b"state")
+
+
+@pytest.mark.parametrize("slots", [(4,), (2, 1)])
+def test_a_snapshot_ahead_of_the_log_or_behind_the_last_is_a_broken_invariant(
+    slots: tuple[int, ...],
+) -> None:
     replica = follower_with_log(3)
+    *before, last = slots
+    for slot in before:
+        replica.compact(slot, b"state")
     with pytest.raises(AssertionError):
-        replica.compact(2, b"state")
+        replica.compact(last, b"state")
 
 
 def test_memory_is_flat_over_many_decisions() -> None:
