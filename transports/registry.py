@@ -81,7 +81,8 @@ def _load(name: str, target: str) -> OpenTransport:
             found = getattr(found, attribute)
     except Exception as error:  # whatever a foreign module does while it is imported
         raise TransportError(
-            f"transport {name!r} cannot be loaded from {target}: {type(error).__name__}: {error}"
+            f"transport {name!r} cannot be loaded from {target}: {type(error).__name__}: {error}; "
+            "check the name, and whether Python finds the module"
         ) from error
     if not callable(found):
         raise TransportError(

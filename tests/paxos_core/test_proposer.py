@@ -14,7 +14,7 @@ from paxos_core.acceptor import Acceptor
 from paxos_core.batch import BATCH_COMMANDS_MAX, NOOP, decode_batch
 from paxos_core.checksum import checksum
 from paxos_core.learner import Learner
-from paxos_core.proposer import OPEN_SLOTS_MAX, Phase, Proposer
+from paxos_core.proposer import OPEN_SLOTS_MAX, Proposer
 from paxos_core.ready import Outbox
 from paxos_core.types import U64_MAX, make_ballot
 

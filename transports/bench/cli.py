@@ -14,7 +14,7 @@ import click
 from transports.bench.cli_common import check_page, print_report, repeat_command, say, write_page
 from transports.bench.cli_layers import transports
 from transports.node.cli.failures import Failure, Misuse
-from transports.node.cli.options import output_option
+from transports.node.cli.options import check_transport_name, output_option
 
 if TYPE_CHECKING:
     from transports.bench.measure import Effort
@@ -165,12 +165,11 @@ def _read_rows(text: str) -> list[str]:
 
 def _check_transport(name: str) -> None:
     from transports.api import TransportError
-    from transports.registry import resolve
 
     if name == "memory":
         raise Misuse("--transport: memory joins tasks of one process, and the nodes are processes")
     try:
-        resolve(name)
+        check_transport_name(name)
     except TransportError as error:
         raise Misuse(f"--transport: {error}") from error
 

@@ -17,13 +17,12 @@ from transports.node.cli.demo_places import Place, make_place
 from transports.node.cli.demo_report import Narrator, Report, print_report
 from transports.node.cli.demo_run import run_demo
 from transports.node.cli.failures import FAILED, Misuse
-from transports.node.cli.options import output_option
+from transports.node.cli.options import check_transport_name, output_option
 from transports.node.cli.running import run
 from transports.node.config import ClusterConfig, StoreKind, to_toml
 from transports.node.logs import LOGGER_NAME, configure_logging
 from transports.node.store.api import StoreIdentity
 from transports.node.store.log_create import create_store
-from transports.registry import resolve
 
 NODES: Final = (1, 2, 3)
 
@@ -60,7 +59,7 @@ def demo(transport: str, store: StoreKind, commands: int, keep: str | None, outp
     the client was told. PASS means: the logs are identical, and every
     acknowledged command is applied exactly once.
     """
-    resolve(transport)
+    check_transport_name(transport)
     with Narrator(commands) as narrator:
         report = run(lambda: _run(transport, store, commands, keep, narrator))
     print_report(report, output)

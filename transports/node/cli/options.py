@@ -76,7 +76,22 @@ def read_config(path: str) -> ClusterConfig:
             f"{path}: there is no such file; name one with --config, "
             "or write an example with: paxos init --example"
         )
+    search_here()
     return load_config(path)
+
+
+def check_transport_name(name: str) -> None:
+    """That there is a transport `name`. Raises `TransportError`."""
+    from transports.registry import resolve
+
+    search_here()
+    resolve(name)
+
+
+def search_here() -> None:
+    """As with `python -m`: a module of the user's own lies where he is."""
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def check_joins_processes(config: ClusterConfig, path: str) -> None:

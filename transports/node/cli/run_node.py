@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -19,6 +18,7 @@ from transports.node.cli.options import (
     check_node,
     config_option,
     read_config,
+    search_here,
 )
 from transports.node.cli.running import run
 from transports.node.config import ClusterConfig
@@ -131,9 +131,7 @@ def load_machine(name: str) -> StateMachine:
     module_name, colon, attribute = name.partition(":")
     if not (colon and module_name and attribute):
         raise Misuse(f"--machine {name}: write MODULE:FACTORY, such as accounts:Accounts")
-    # As with `python -m`: the user's own module lies where he is.
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    search_here()
     try:
         found: Any = import_module(module_name)
         for part in attribute.split("."):

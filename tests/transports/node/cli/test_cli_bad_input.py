@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,34 @@ def test_the_memory_transport_does_not_join_processes(paxos, home: Path) -> None
         assert result.complaint == (
             'paxos.toml: transport = "memory" joins tasks of one process; write transport = "tcp"'
         )
+
+
+OWN = """
+from contextlib import asynccontextmanager
+from transports import TransportError
+
+@asynccontextmanager
+async def open_own(local, peers, **options):
+    raise TransportError("own was found; all is well")
+    yield
+"""
+
+
+@pytest.mark.parametrize("command", ["status", "demo --transport own:open_own"])
+def test_a_transport_in_the_current_directory_is_found(
+    paxos, home: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    # As the installed command has it, not `python -m`.
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.delitem(sys.modules, "own", raising=False)
+    Path("own.py").write_text(OWN)
+    Path("paxos.toml").write_text('transport = "own:open_own"\n' + nodes())
+    result = paxos(*command.split())
+    assert "own was found" in result.err, result.err
+    monkeypatch.delitem(sys.modules, "own")
+
+
+def test_an_option_before_its_command(paxos) -> None:
+    result = paxos("--config", "paxos.toml", "status")
+    assert result.status == 2
+    assert "options stand behind the command" in result.complaint

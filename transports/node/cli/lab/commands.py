@@ -20,7 +20,7 @@ from transports.node.cli.lab.plan import (
     NODES_MAX,
     namespace_of,
 )
-from transports.node.cli.options import JSON, output_option
+from transports.node.cli.options import JSON, check_transport_name, output_option
 
 if TYPE_CHECKING:
     from transports.node.cli.lab.claim import Laboratory
@@ -111,9 +111,8 @@ def run(
     """Make a laboratory, and run a node in each namespace until Ctrl-C."""
     from transports.node.cli.lab.run import Wish, run_laboratory
     from transports.node.cli.running import run as run_under_trio
-    from transports.registry import resolve
 
-    resolve(transport)
+    check_transport_name(transport)
     if transport == "memory":
         raise Misuse("--transport memory joins tasks of one process; choose another, such as tcp")
     if ipv6:
