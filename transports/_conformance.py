@@ -44,6 +44,8 @@ class Lab:
     options: Mapping[str, object]
     inject_garbage: InjectGarbage | None
     random: random.Random
+    waiting_for: str = ""
+    """What the check waits for; after a time-out it tells more than where it was."""
 
     def open(
         self, local: NodeId, peers: Mapping[NodeId, str]
@@ -59,6 +61,18 @@ class Lab:
                 nursery.start_soon(station.read)
                 yield station
                 nursery.cancel_scope.cancel()
+
+    async def deliver(self, origin: _Station, target: _Station, frames: Sequence[bytes]) -> None:
+        """Send until each has arrived, since any may be lost."""
+        self.waiting_for = f"a frame from {origin.local} at {target.local}"
+        while True:
+            seen = set(target.arrived)
+            missing = [frame for frame in frames if (origin.local, frame) not in seen]
+            if not missing:
+                self.waiting_for = ""
+                return
+            origin.transport.send([(target.local, frame) for frame in missing])
+            await trio.sleep(_RETRY_SECONDS)
 
 
 @dataclass(slots=True)
@@ -111,17 +125,6 @@ def _verify(sender: NodeId, local: NodeId, frame: bytes) -> None:
     _require(head[1] == local, f"a frame for {head[1]} arrived at {local}")
 
 
-async def _deliver(origin: _Station, target: _Station, frames: Sequence[bytes]) -> None:
-    """Send until each has arrived, since any may be lost."""
-    while True:
-        seen = set(target.arrived)
-        missing = [frame for frame in frames if (origin.local, frame) not in seen]
-        if not missing:
-            return
-        origin.transport.send([(target.local, frame) for frame in missing])
-        await trio.sleep(_RETRY_SECONDS)
-
-
 async def _until(condition: Callable[[], bool]) -> None:
     while True:
         if condition():
@@ -149,8 +152,8 @@ async def _arrival(lab: Lab) -> None:
         frames = [lab.random.randbytes(size) for size in sizes if size <= largest]
         one.known = frozenset((2, frame) for frame in frames)
         two.known = frozenset((1, frame) for frame in frames)
-        await _deliver(one, two, frames)
-        await _deliver(two, one, frames)
+        await lab.deliver(one, two, frames)
+        await lab.deliver(two, one, frames)
         for station in (one, two):
             stats = station.transport.stats
             _require(stats.frames_sent >= len(frames), "frames sent are counted")
@@ -176,8 +179,11 @@ async def _integrity(lab: Lab) -> None:
             if a is not b  # a client, too, is answered by each replica
         }
         rounds = 0
-        while rounds < 60 or pairs - _heard(stations):
+        while rounds < 60 or (unheard := pairs - _heard(stations)):
             rounds += 1
+            if rounds > 60:
+                sender, receiver = min(unheard)
+                lab.waiting_for = f"a frame from {sender} at {receiver}"
             for station in stations:
                 station.transport.send(_random_batch(lab, station, stations))
             await trio.sleep(_RETRY_SECONDS if rounds > 60 else 0)
@@ -203,7 +209,7 @@ async def _refusal(lab: Lab) -> None:
     async with lab.station(1, peers) as one, lab.station(2, peers) as two:
         two.tagged_only = True
         _, greeting = one.tag(2, 64, lab.random)
-        await _deliver(one, two, [greeting])
+        await lab.deliver(one, two, [greeting])
         for frame, what in (
             ((2, bytes(one.transport.frame_bytes_max + 1)), "a frame above frame_bytes_max"),
             ((2, b""), "an empty frame"),
@@ -226,7 +232,7 @@ async def _absent_peer(lab: Lab) -> None:
     async with lab.station(1, peers) as one:
         one.transport.send([(2, b"too early")])
         async with lab.station(2, peers) as two:
-            await _deliver(one, two, [b"in time"])
+            await lab.deliver(one, two, [b"in time"])
 
 
 async def _clients(lab: Lab) -> None:
@@ -236,8 +242,8 @@ async def _clients(lab: Lab) -> None:
         for turn in (b"first", b"again"):
             async with lab.station(_CLIENT, peers) as client:
                 for replica in (one, two):
-                    await _deliver(client, replica, [b"question " + turn])
-                    await _deliver(replica, client, [b"answer " + turn])
+                    await lab.deliver(client, replica, [b"question " + turn])
+                    await lab.deliver(replica, client, [b"answer " + turn])
 
 
 async def _restart(lab: Lab) -> None:
@@ -246,8 +252,8 @@ async def _restart(lab: Lab) -> None:
     async with lab.station(1, peers) as one:
         for turn in (b"first", b"second", b"third"):
             async with lab.station(2, peers) as two:
-                await _deliver(one, two, [turn])
-                await _deliver(two, one, [turn])
+                await lab.deliver(one, two, [turn])
+                await lab.deliver(two, one, [turn])
 
 
 async def _clogged(lab: Lab) -> None:
@@ -262,12 +268,12 @@ async def _clogged(lab: Lab) -> None:
         size = min(one.transport.frame_bytes_max, 32 * 1024)
         for turn in range(16):
             one.transport.send([one.tag(3, size, lab.random) for _ in range(64)])
-            await _deliver(one, two, [b"turn %d" % turn])
+            await lab.deliver(one, two, [b"turn %d" % turn])
         three = _Station(3, deaf, tagged_only=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(three.read)
             _, last = one.tag(3, size, lab.random)
-            await _deliver(one, three, [last])
+            await lab.deliver(one, three, [last])
             nursery.cancel_scope.cancel()
 
 
@@ -275,7 +281,7 @@ async def _cancellation(lab: Lab) -> None:
     """Receive can be cancelled at once, and then has lost nothing."""
     peers = lab.fresh_peers(2)
     async with lab.station(1, peers) as one, lab.open(2, peers) as two:
-        await _first_contact(one, two)
+        await _first_contact(lab, one, two)
         with trio.CancelScope() as scope:
             scope.cancel()
             await two.receive()
@@ -306,13 +312,15 @@ async def _survives(lab: Lab, one: _Station, two: Transport, passes: int) -> boo
     return (1, frame) in arrived
 
 
-async def _first_contact(one: _Station, two: Transport) -> None:
+async def _first_contact(lab: Lab, one: _Station, two: Transport) -> None:
     """Wait until a frame has come from `one` to the endpoint 2, then until none is left."""
+    lab.waiting_for = f"a frame from {one.local} at 2"
     arrived: list[Frame] = []
     while not arrived:
         one.transport.send([(2, b"hello")])
         with trio.move_on_after(_RETRY_SECONDS):
             arrived = await two.receive()
+    lab.waiting_for = ""
     with trio.move_on_after(5 * _RETRY_SECONDS):
         while True:
             await two.receive()
@@ -322,7 +330,7 @@ async def _checkpoints(lab: Lab) -> None:
     """Receive yields to other tasks even when frames are ready."""
     peers = lab.fresh_peers(2)
     async with lab.station(1, peers) as one, lab.open(2, peers) as two:
-        await _first_contact(one, two)
+        await _first_contact(lab, one, two)
         for _ in range(3):
             _, frame = one.tag(2, 64, lab.random)
             while True:
@@ -345,7 +353,7 @@ async def _one_receiver(lab: Lab) -> None:
             except trio.BusyResourceError:
                 busy = True
         _require(busy, "a second receive did not raise BusyResourceError")
-        await _deliver(two, one, [b"still received"])
+        await lab.deliver(two, one, [b"still received"])
 
 
 async def _closing(lab: Lab) -> None:
@@ -401,8 +409,9 @@ async def _garbage(lab: Lab) -> None:
             data = lab.random.randbytes(5000) if garbage is None else garbage
             await lab.inject_garbage(peers[2], data)
             injected += bool(data)
+            lab.waiting_for = f"the bytes {data[:16]!r} to be counted in stats.dropped"
             await _until_dropped(two.transport, injected)
-            await _deliver(one, two, [one.tag(2, 64, lab.random)[1]])
+            await lab.deliver(one, two, [one.tag(2, 64, lab.random)[1]])
 
 
 CHECKS: dict[str, Callable[[Lab], Awaitable[None]]] = {

@@ -46,8 +46,10 @@ async def check_transport(
         try:
             with trio.fail_after(within_seconds):
                 await check(lab)
-        except trio.TooSlowError as error:
-            raise BrokenPromise(f"{promise} Not so within {within_seconds} s.") from error
+        except trio.TooSlowError:
+            still = f" Still waiting for {lab.waiting_for}." if lab.waiting_for else ""
+            # The trace of a cancellation, nursery by nursery, would only hide the line.
+            raise BrokenPromise(f"{promise} Not so within {within_seconds} s.{still}") from None
         except Exception as error:
             cause = _innermost(error)
             detail = str(cause) if isinstance(cause, BrokenPromise) else repr(cause)
