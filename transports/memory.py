@@ -1,4 +1,4 @@
-"""Memory: endpoints of one process, joined by a named hub; no sockets, deterministic.
+"""Memory: endpoints of one process, joined by a named hub; no sockets; runs anywhere.
 
 For tests, simulations and examples. A replica's address is the hub's name, any word,
 with whatever follows a slash to tell it from others, as in `hub/1`. A hub lasts as

@@ -1,4 +1,4 @@
-"""ZeroMQ: messages over libzmq's own connections, `tcp://` or `ipc://`, with CURVE if asked.
+"""ZeroMQ: messages over libzmq's own connections, TCP or IPC, encrypted if asked; needs pyzmq.
 
 A replica binds one ROUTER socket, on which it hears everybody and answers clients, and
 every endpoint has another that dials the replicas and carries what is for them. What

@@ -18,12 +18,15 @@ SILENCE_SECONDS: Final = 5.0
 REPEAT_SECONDS: Final = 60.0
 
 DOUBTS: Final = {
-    "malformed": "what came is not of {transport}; is another transport in a node's configuration?",
+    "malformed": "what came is not of {transport} as it is set here; are transport and keys the "
+    "same everywhere?",
     "unknown_sender": "it came from an id that is not in [nodes]; are they the same everywhere?",
     "misattributed": "it came from another address than the node has in [nodes]; "
     "are they the same everywhere?",
     "misdirected": "it was meant for another node; are [nodes] the same everywhere?",
     "bad_tag": "its tag is not of this cluster key; is key_file the same everywhere?",
+    "tls_failed": "it spoke no TLS, or its certificate is none of this authority's, or expired; "
+    "are tls_authority and the certificates those of one cluster everywhere?",
     "unauthenticated": "who came has no key that is known here; are the keys the same everywhere?",
     "handshake_failed": "a node closed the connection at once; does it have the same transport, "
     "and the same keys?",

@@ -44,7 +44,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     ),
     "transports": Entry(
         "transports.node.cli.transports_list:list_",
-        "List the transports, and whether they run here.",
+        "List the transports, what each needs, and whether it runs here.",
     ),
     "lab": Entry(
         "transports.node.cli.lab.commands:lab",

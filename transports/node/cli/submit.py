@@ -155,7 +155,11 @@ def _hint(config: ClusterConfig, reason: ClientError) -> str:
     if not isinstance(reason, ClusterUnreachable):
         return ""
     unknown = run(lambda: unknown_hosts(config, config.nodes))
-    return f" {unknown}" if unknown else " And is `cluster` in its configuration the same?"
+    return (
+        f" {unknown}"
+        if unknown
+        else " And are its cluster, transport, addresses and keys those of this configuration?"
+    )
 
 
 def _open(name: str | None) -> AbstractContextManager[BinaryIO | None]:

@@ -18,9 +18,10 @@ Example:
 )
 @output_option
 def list_(output: str) -> None:
-    """List the transports, and whether they run here.
+    """List the transports, what each needs, and whether it runs here.
 
-    Built in are some; others are installed, as `paxos.transports` entry points.
+    Others than the built-in ones are installed, as `paxos.transports` entry points,
+    or named as `module:function`.
     """
     found = describe()
     if output == JSON:
@@ -31,11 +32,13 @@ def list_(output: str) -> None:
             ]
         )
         return
-    print_table(("name", "*what it is"), [(one.name, _summary(one)) for one in found])
+    rows = [(one.name, "no" if one.unavailable else "yes", _summary(one)) for one in found]
+    print_table(("name", "runs here", "*what it is"), rows)
+    for one in found:
+        if one.unavailable:
+            click.echo(f"{one.name} cannot run here: {one.unavailable}")
 
 
 def _summary(transport: TransportInfo) -> str:
-    if transport.unavailable is not None:
-        return f"not here: {transport.unavailable}"
     name, colon, rest = transport.summary.partition(": ")
     return rest if colon and name.lower() == transport.name else transport.summary

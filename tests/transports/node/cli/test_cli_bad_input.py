@@ -189,7 +189,9 @@ def test_nobody_is_there(paxos, stores: Path) -> None:
     submit = paxos("submit", "a", "b", "--timeout", "0.2")
     assert submit.status == 1
     assert submit.complaint.startswith("command 1 was not applied: no leader answered in time")
-    assert submit.complaint.endswith("is `cluster` in its configuration the same?")
+    assert submit.complaint.endswith(
+        "are its cluster, transport, addresses and keys those of this configuration?"
+    )
 
 
 def test_a_host_that_nobody_knows_is_named(

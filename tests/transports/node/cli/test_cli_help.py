@@ -109,6 +109,16 @@ def test_transports_are_listed(paxos) -> None:
     assert rows["tcp"]["summary"]
 
 
+def test_a_transport_that_cannot_run_here_says_why(paxos, monkeypatch) -> None:
+    monkeypatch.setattr("transports.ethernet.availability", lambda: "the right is missing")
+    out = paxos("transports").out
+    rows = [line.split()[:2] for line in out.splitlines()]
+    assert ["tcp", "yes"] in rows
+    assert ["ethernet", "no"] in rows
+    assert "CAP_NET_RAW" in out
+    assert out.endswith("ethernet cannot run here: the right is missing\n")
+
+
 def test_version(paxos) -> None:
     result = paxos("--version")
     assert result.status == 0
