@@ -1,19 +1,28 @@
 """Tells a node's operator what makes it wait: foreign frames, and nobody to agree with.
 
-Nodes whose configurations differ cannot talk to one another, and a node cannot know
-more of that than that what comes is not what it expects, or that nothing comes.
+Nodes whose configurations differ cannot talk to one another. A node sees of that that
+what comes is not what it expects, or that nothing comes; then it asks around, see
+`transports.node.languages`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import trio
 
+from transports.api import NodeId
+from transports.node.languages import find_languages
 from transports.node.logs import NodeLogger
 from transports.node.node import Node, NodeFailed
 
 LOOK_SECONDS: Final = 1.0
+ASK_AFTER_SECONDS: Final = 2.0
+ASK_SECONDS: Final = 3.0
+"""Between two rounds of questions. Each opens a client's endpoint and lasts a second or two."""
+GRACE_SECONDS: Final = 6.0
+"""Two rounds of the others."""
 SILENCE_SECONDS: Final = 5.0
 REPEAT_SECONDS: Final = 60.0
 
@@ -43,43 +52,106 @@ async def tell_doubts(node: Node) -> None:
     """
     log = NodeLogger(node.id, noisy_interval_s=REPEAT_SECONDS)
     counted: dict[str, int] = {}
+    others = _Others(node)
     led_at = trio.current_time()
     led = False
     while True:
         await trio.sleep(LOOK_SECONDS)
-        dropped: dict[str, int] = node.status()["dropped"]
-        for cause, doubt in DOUBTS.items():
-            if dropped.get(cause, 0) > counted.get(cause, 0):
-                reason = doubt.format(transport=node.config.transport)
-                log.noisy("foreign", cause, count=dropped[cause], reason=reason)
-        counted = dropped
+        counted = _tell_drops(node, log, counted)
         if node.leader:
             led = True
             led_at = trio.current_time()
-        elif not led and _hopeless(node):
-            raise NodeFailed(_why_hopeless(node))
-        elif trio.current_time() - led_at >= SILENCE_SECONDS:
-            log.noisy("waiting", "no_leader", reason=_why_waiting(node))
+            others.forget()
+            continue
+        leaderless_seconds = trio.current_time() - led_at
+        if leaderless_seconds >= ASK_AFTER_SECONDS:
+            await others.ask()
+        if not led and others.are_hopeless():
+            raise NodeFailed(_why_hopeless(node, others.foreign()))
+        if leaderless_seconds >= SILENCE_SECONDS:
+            log.noisy("waiting", "no_leader", reason=_why_waiting(node, others.foreign()))
 
 
-def _hopeless(node: Node) -> bool:
-    config = node.config
-    return len(config.nodes) - len(node.foreign) < max(config.phase1, config.phase2)
+def _tell_drops(node: Node, log: NodeLogger, counted: Mapping[str, int]) -> dict[str, int]:
+    """Tell of causes that were counted more often than before; returns the counts."""
+    dropped: dict[str, int] = node.status()["dropped"]
+    for cause, doubt in DOUBTS.items():
+        if dropped.get(cause, 0) > counted.get(cause, 0):
+            reason = doubt.format(transport=node.config.transport)
+            log.noisy("foreign", cause, count=dropped[cause], reason=reason)
+    return dropped
 
 
-def _why_hopeless(node: Node) -> str:
-    config = node.config
-    others = ", ".join(f"node {other} at {config.nodes[other]}" for other in sorted(node.foreign))
+class _Others:
+    """What is known of how the other nodes speak, while there is no leader."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._languages: dict[NodeId, str] = {}
+        self._ask_at = 0.0
+        self._hopeless_since: float | None = None
+
+    def forget(self) -> None:
+        """There is a leader: who matters speaks as we do."""
+        self._languages.clear()
+        self._hopeless_since = None
+
+    async def ask(self) -> None:
+        """Ask all who they are, but not too often. Who falls silent has not changed."""
+        if trio.current_time() < self._ask_at:
+            return
+        self._ask_at = trio.current_time() + ASK_SECONDS
+        node, config = self._node, self._node.config
+        peers = [peer for peer in config.nodes if peer != node.id]
+        self._languages.update(await find_languages(config, peers))
+
+    def foreign(self) -> dict[NodeId, str]:
+        """Node -> the transport that it answers over, or nothing if only that it is not ours."""
+        ours = self._node.config.transport
+        answered = {node: its for node, its in self._languages.items() if its != ours}
+        return dict.fromkeys(self._node.foreign - self._languages.keys(), "") | answered
+
+    def are_hopeless(self) -> bool:
+        """Whether too few nodes are left for a quorum, and have been for long enough.
+
+        The others want to find out as well, and cannot if we have ended.
+        """
+        config = self._node.config
+        if len(config.nodes) - len(self.foreign()) >= max(config.phase1, config.phase2):
+            self._hopeless_since = None
+            return False
+        if self._hopeless_since is None:
+            self._hopeless_since = trio.current_time()
+        return trio.current_time() - self._hopeless_since >= GRACE_SECONDS
+
+
+def _say_foreign(node: Node, foreign: Mapping[NodeId, str]) -> str:
+    """Who speaks how; nothing if all whom we know of speak as we do."""
+    told: dict[str, list[str]] = {}
+    for other, language in sorted(foreign.items()):
+        told.setdefault(language, []).append(f"node {other} at {node.config.nodes[other]}")
+    ours = node.config.transport
+    return "; ".join(
+        f"{', '.join(nodes)}: "
+        + (f"answers over {language}, not {ours}" if language else
+           f"what answers there does not speak {ours}")
+        for language, nodes in told.items()
+    )  # fmt: skip
+
+
+def _why_hopeless(node: Node, foreign: Mapping[NodeId, str]) -> str:
     return (
-        f"{others}: what answers there does not speak {config.transport}, so there can be no "
-        "quorum; give every node's configuration the same transport and addresses"
+        f"{_say_foreign(node, foreign)}, so there can be no quorum; "
+        "give every node's configuration the same transport and addresses"
     )
 
 
-def _why_waiting(node: Node) -> str:
+def _why_waiting(node: Node, foreign: Mapping[NodeId, str]) -> str:
     config = node.config
     others = ", ".join(str(other) for other in config.nodes if other != node.id)
     came = "" if node.status()["frames_received"] else "nothing came from any node; "
+    if foreign:
+        came = f"{_say_foreign(node, foreign)}; "
     return (
         f"{came}{config.phase1} of {len(config.nodes)} nodes must be up; do {others} run, "
         f"and with the same cluster, transport ({config.transport}), addresses and keys?"

@@ -1,4 +1,4 @@
-"""Hosts of a configuration whose names nobody knows: a mistake that looks like a dead node."""
+"""Mistakes in a configuration that look like dead nodes: unknown hosts, another transport."""
 
 from __future__ import annotations
 
@@ -10,8 +10,27 @@ import trio
 
 from transports.api import TransportError, split_host_port
 from transports.node.config import ClusterConfig
+from transports.node.languages import find_other_languages
 
 RESOLVE_SECONDS: Final = 1.0
+
+
+async def why_silent(config: ClusterConfig, silent: Iterable[int]) -> str:
+    """A sentence about a mistake that makes these nodes silent, if one can be found, or nothing.
+
+    Takes two seconds at most.
+    """
+    silent = list(silent)
+    if unknown := await unknown_hosts(config, silent):
+        return unknown
+    languages = await find_other_languages(config, silent)
+    if not languages:
+        return ""
+    node = min(languages)
+    return (
+        f"Node {node} at {config.nodes[node]} answers over {languages[node]}, "
+        f"not {config.transport}: give all the same transport"
+    )
 
 
 async def unknown_hosts(config: ClusterConfig, nodes: Iterable[int]) -> str:

@@ -11,7 +11,7 @@ import trio
 
 from transports.node.cli.answers import Answers, agreed_leader, ask, diverged
 from transports.node.cli.failures import FAILED, Interrupted
-from transports.node.cli.hosts import unknown_hosts
+from transports.node.cli.hosts import why_silent
 from transports.node.cli.options import (
     JSON,
     check_joins_processes,
@@ -138,8 +138,8 @@ async def _hint(config: ClusterConfig, answers: Answers) -> str:
     silent = [node for node, answer in answers.items() if answer is None]
     if 2 * len(silent) < len(answers):
         return ""
-    if unknown := await unknown_hosts(config, silent):
-        return f". {unknown}"
+    if why := await why_silent(config, silent):
+        return f". {why}"
     return ". Do the others run, and is `cluster` in their configuration the same?"
 
 

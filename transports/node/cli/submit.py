@@ -13,7 +13,7 @@ import click
 import trio
 
 from transports.node.cli.failures import FAILED, Failure, Interrupted, Misuse
-from transports.node.cli.hosts import unknown_hosts
+from transports.node.cli.hosts import why_silent
 from transports.node.cli.options import (
     JSON,
     check_joins_processes,
@@ -154,10 +154,10 @@ def _hint(config: ClusterConfig, reason: ClientError) -> str:
     """What else may be wrong where no leader answers."""
     if not isinstance(reason, ClusterUnreachable):
         return ""
-    unknown = run(lambda: unknown_hosts(config, config.nodes))
+    why = run(lambda: why_silent(config, config.nodes))
     return (
-        f" {unknown}"
-        if unknown
+        f" {why}"
+        if why
         else " And are its cluster, transport, addresses and keys those of this configuration?"
     )
 
