@@ -60,6 +60,8 @@ def load_contexts(options: TcpOptions, local: NodeId) -> TlsContexts:
     accepting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     dialling = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     accepting.num_tickets = 0
+    # Where we read a peer's name ourselves it is an alternative name, and so it shall be here.
+    dialling.hostname_checks_common_name = False
     for context in (accepting, dialling):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION

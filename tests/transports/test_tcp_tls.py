@@ -321,6 +321,7 @@ async def test_a_handshake_that_never_ends_is_closed_in_time(cluster: Cluster) -
         ({"tls_authority": "{d}/junk"}, "junk holds no certificate in PEM form; copy the"),
         ({"tls_key": "{d}/node-2.pem"}, "the key in .*node-2.pem does not belong to"),
         ({"tls_certificate": "{d}/node-2.pem"}, "of no use: Hostname mismatch.* name node-1"),
+        ({"tls_certificate": "{d}/common.pem"}, "of no use: Hostname mismatch.* name node-1"),
         ({"tls_certificate": "{d}/expired.pem"}, "of no use: certificate has expired; have the"),
         ({"tls_authority": "{d}/other.pem"}, "of no use: .*; have the authority sign a valid one"),
     ],
@@ -330,6 +331,8 @@ async def test_what_cannot_be_opened_says_why(
 ) -> None:
     mine = Cluster(tmp_path)
     mine.issue("expired", "node-1", expires=PAST + datetime.timedelta(days=1))
+    common = mine.authority.issue_cert(common_name="node-1")  # and no alternative name
+    common.private_key_and_cert_chain_pem.write_to_path(tmp_path / "common.pem")
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     (tmp_path / "junk").write_text("-----BEGIN NOTHING-----\n")
     changes = {key: value.replace("{d}", str(tmp_path)) for key, value in changes.items()}
