@@ -10,6 +10,8 @@ Blocks are told apart by the word behind the fence:
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -18,12 +20,17 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import trio
 
 from paxos_core import Codec, encode_record
 from paxos_core.codec import KINDS
 from paxos_core.durable import ChosenUpTo, ChosenValue, Promised, Snapshot, Voted
 from paxos_core.messages import Reason
+from transports._conformance import CHECKS
+from transports.api import Frame
 from transports.node import parse_config
+from transports.node.opening import open_endpoint
+from transports.testing import free_tcp_addresses
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -164,6 +171,36 @@ def test_the_protocol_page_names_every_field_of_every_message() -> None:
 def test_the_protocol_page_names_every_reason() -> None:
     page = (ROOT / "docs" / "protocol.md").read_text()
     assert "Reasons: " + ", ".join(f"{reason} `{reason.name}`" for reason in Reason) in page
+
+
+def test_the_page_names_every_promise_of_a_transport() -> None:
+    page = (ROOT / "docs" / "write-a-transport.md").read_text().replace("`", "")
+    for name, check in CHECKS.items():
+        assert f"| {name} | {check.__doc__} |" in page
+
+
+def test_the_certificates_of_the_page_join_a_cluster(
+    tmp_path: Path,
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    path = ROOT / "docs" / "transports.md"
+    (commands,) = blocks_of(path, "sh")
+    subprocess.run(["sh", "-e", "-c", commands.text], cwd=tmp_path, check=True, capture_output=True)
+    (settings,) = [one.text for one in blocks_of(path, "toml") if "tls_authority" in one.text]
+    addresses = free_tcp_addresses(1)
+    text = f'{settings}[nodes]\n1 = "{addresses[1]}"\n'
+    config = parse_config(text, source="paxos.toml", base=tmp_path)
+
+    async def greet() -> list[Frame]:
+        async with open_endpoint(config, 1) as node, open_endpoint(config, 70_000) as client:
+            with trio.fail_after(10):
+                while True:
+                    client.send([(1, b"hello")])  # lost until the stream is there
+                    with trio.move_on_after(0.05):
+                        return await node.receive()
+
+    assert set(trio.run(greet)) == {(70_000, b"hello")}
 
 
 def row(kind: int, value: object, encoded: bytes, start: int, body: str | None) -> str:
