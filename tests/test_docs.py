@@ -16,6 +16,8 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
@@ -150,6 +152,21 @@ def test_the_map_of_the_pages_is_complete() -> None:
     index = (ROOT / "docs" / "index.md").read_text()
     for path in (ROOT / "docs").glob("*.md"):
         assert path.name == "index.md" or f"({path.name})" in index, path.name
+
+
+@pytest.mark.parametrize("package", ["paxos_core", "transports"])
+def test_the_map_of_the_house_names_every_module(package: str) -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    for path in (ROOT / package).glob("[!_]*.py"):
+        assert f"`{path.stem}`" in index, path.stem
+
+
+def test_the_way_of_a_command_leads_through_functions_that_exist() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    steps = re.findall(r"^\| \d+ \| `([\w.]+)\.(\w+\.\w+)` \|", index, re.MULTILINE)
+    assert len(steps) == 10
+    for module, name in steps:
+        assert callable(attrgetter(name)(import_module(module)))
 
 
 def test_the_extractor_sees_what_is_there() -> None:
