@@ -7,15 +7,20 @@ import errno
 import fcntl
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transports import _linux
 from transports._datagrams import enlarge_buffers, reason
-from transports._packets import HEADER_BYTES, MAGIC, RECEIVER_OFFSET
+from transports._packets import FRAME_OVERHEAD_BYTES, HEADER_BYTES, MAGIC, RECEIVER_OFFSET
 from transports.api import NodeId, TransportError
 
 ETHERNET_HEADER_BYTES = 14
 MAC_BYTES = 6
+FRAME_BYTES_MIN = 528
+"""What the protocol above cannot do without, and a tag of a cluster key."""
+FRAME_BYTES_MAX = 65_481
+ETHERTYPE_MIN = 0x0600
 
 _INSTRUCTION = struct.Struct("=HBBI")
 _KEEP_WHOLE = 0xFFFFFFFF
@@ -76,16 +81,75 @@ def open_socket() -> socket.socket:
     return sock
 
 
-def look_at(sock: socket.socket, name: str) -> Interface:
+def look_at(sock: socket.socket, name: str, layer: str = "ethernet") -> Interface:
     """Ask the socket's network namespace for an interface. Raises `OSError` if there is none."""
     family, mac = struct.unpack_from("=H6s", _request(sock, _linux.SIOCGIFHWADDR, name), 16)
     if family not in (_linux.ARPHRD_ETHER, _linux.ARPHRD_LOOPBACK):
         raise TransportError(
-            f"ethernet: interface {name} is not of Ethernet's kind: choose one that has a MAC"
+            f"{layer}: interface {name} is not of Ethernet's kind: choose one that has a MAC"
         )
     (mtu_bytes,) = struct.unpack_from("=i", _request(sock, _linux.SIOCGIFMTU, name), 16)
     (flags,) = struct.unpack_from("=H", _request(sock, _linux.SIOCGIFFLAGS, name), 16)
     return Interface(mac, mtu_bytes, bool(flags & _linux.IFF_UP))
+
+
+def inspect(
+    layer: str,
+    sock: socket.socket,
+    name: str,
+    local: NodeId,
+    peers: Mapping[NodeId, bytes],
+    frame_bytes_max: int,
+) -> Interface:
+    """Look at the interface; `TransportError` unless it serves `local`.
+
+    `peers` maps replicas to MACs; a `frame_bytes_max` of 0 asks for what the MTU allows.
+    """
+    try:
+        interface = look_at(sock, name, layer)
+    except OSError as error:
+        raise TransportError(
+            f"{layer}: no interface {name!r}: {reason(error)}; make it, or name one of {known()}"
+        ) from error
+    if not interface.up:
+        raise TransportError(
+            f"{layer}: interface {name} is down: bring it up, as with ip link set {name} up"
+        )
+    wanted = peers.get(local, interface.mac)
+    if wanted != interface.mac:
+        raise TransportError(
+            f"{layer}: replica {local} has the address {format_mac(wanted)}, "
+            f"but interface {name} is {format_mac(interface.mac)}: correct one of them"
+        )
+    _check_mtu(layer, name, interface.mtu_bytes, frame_bytes_max)
+    return interface
+
+
+def _check_mtu(layer: str, name: str, mtu_bytes: int, wanted_bytes: int) -> None:
+    frame_bytes = wanted_bytes or FRAME_BYTES_MIN
+    if mtu_bytes >= frame_bytes + FRAME_OVERHEAD_BYTES and frame_bytes <= FRAME_BYTES_MAX:
+        return
+    least = frame_bytes + FRAME_OVERHEAD_BYTES
+    lower = ", or lower frame_bytes_max" if wanted_bytes else ""
+    raise TransportError(
+        f"{layer}: the MTU of {name} is {mtu_bytes}, too small for frames of {frame_bytes} bytes: "
+        f"raise it, as with ip link set {name} mtu {least}{lower}"
+    )
+
+
+def check_link(layer: str, name: str, ethertype: int) -> None:
+    """That an interface is named, and that the EtherType is one. Raises `TransportError`."""
+    if not name:
+        raise TransportError(f"{layer}: the option interface is missing: name one of {known()}")
+    if not ETHERTYPE_MIN <= ethertype <= 0xFFFF:
+        raise TransportError(
+            f"{layer}: ethertype is in {ETHERTYPE_MIN:#x}..0xffff, not {ethertype:#x}"
+        )
+
+
+def known() -> str:
+    """The interfaces that there are, for people."""
+    return ", ".join(name for _, name in socket.if_nameindex()) or "none here"
 
 
 def _request(sock: socket.socket, request: int, name: str) -> bytes:

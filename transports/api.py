@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -89,6 +89,13 @@ class Transport(ABC):
         that has no cheaper way than `receive` leaves it as it is.
         """
         return []
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what only this layer can tell of itself, for people; mostly nothing.
+
+        Names to numbers, strings and maps of these. A node's status has it.
+        """
+        return {}
 
 
 class OpenTransport(Protocol):

@@ -20,9 +20,11 @@ import trio
 from transports._datagrams import DatagramTransport, check_ids, open_nursery_of_own, reason
 from transports._ethernet_sockets import (
     ETHERNET_HEADER_BYTES,
+    FRAME_BYTES_MAX,
     Interface,
+    check_link,
     claim,
-    format_mac,
+    inspect,
     listen,
     look_at,
     open_socket,
@@ -31,10 +33,6 @@ from transports._ethernet_sockets import (
 from transports._packets import FRAME_OVERHEAD_BYTES
 from transports.api import NodeId, TransportError, read_options
 
-_FRAME_BYTES_MIN = 528
-"""What the protocol above cannot do without, and a tag of a cluster key."""
-_FRAME_BYTES_MAX = 65_481
-_ETHERTYPE_MIN = 0x0600
 _SOURCE = slice(6, 12)
 _INTERFACE_LOST = (errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
 
@@ -76,7 +74,7 @@ class EthernetTransport(DatagramTransport[bytes]):
         nursery: trio.Nursery,
     ) -> None:
         most = interface.mtu_bytes - FRAME_OVERHEAD_BYTES
-        frame_bytes_max = options.frame_bytes_max or min(most, _FRAME_BYTES_MAX)
+        frame_bytes_max = options.frame_bytes_max or min(most, FRAME_BYTES_MAX)
         super().__init__(local, peers, sock, frame_bytes_max, options.clients_max)
         self._ways.update((peer, peers[peer]) for peer in self._others)
         self._peers = peers
@@ -134,57 +132,6 @@ class EthernetTransport(DatagramTransport[bytes]):
         return True
 
 
-def _check_options(options: EthernetOptions) -> None:
-    if not options.interface:
-        known = ", ".join(name for _, name in socket.if_nameindex())
-        raise TransportError(
-            f"ethernet: the option interface is missing: name one of {known or 'none here'}"
-        )
-    if not _ETHERTYPE_MIN <= options.ethertype <= 0xFFFF:
-        raise TransportError(
-            f"ethernet: ethertype is in {_ETHERTYPE_MIN:#x}..0xffff, not {options.ethertype:#x}"
-        )
-
-
-def _inspect(
-    local: NodeId, peers: Mapping[NodeId, bytes], sock: socket.socket, options: EthernetOptions
-) -> Interface:
-    """Look at the interface; `TransportError` unless it serves."""
-    name = options.interface
-    try:
-        interface = look_at(sock, name)
-    except OSError as error:
-        known = ", ".join(name for _, name in socket.if_nameindex())
-        raise TransportError(
-            f"ethernet: no interface {name!r}: {reason(error)}; make it, "
-            f"or name one of {known or 'none here'}"
-        ) from error
-    if not interface.up:
-        raise TransportError(
-            f"ethernet: interface {name} is down: bring it up, as with ip link set {name} up"
-        )
-    wanted = peers.get(local, interface.mac)
-    if wanted != interface.mac:
-        raise TransportError(
-            f"ethernet: replica {local} has the address {format_mac(wanted)}, "
-            f"but interface {name} is {format_mac(interface.mac)}: correct one of them"
-        )
-    _check_mtu(name, interface.mtu_bytes, options.frame_bytes_max)
-    return interface
-
-
-def _check_mtu(name: str, mtu_bytes: int, wanted_bytes: int) -> None:
-    frame_bytes = wanted_bytes or _FRAME_BYTES_MIN
-    if mtu_bytes >= frame_bytes + FRAME_OVERHEAD_BYTES and frame_bytes <= _FRAME_BYTES_MAX:
-        return
-    least = frame_bytes + FRAME_OVERHEAD_BYTES
-    lower = ", or lower frame_bytes_max" if wanted_bytes else ""
-    raise TransportError(
-        f"ethernet: the MTU of {name} is {mtu_bytes}, too small for frames of {frame_bytes} bytes: "
-        f"raise it, as with ip link set {name} mtu {least}{lower}"
-    )
-
-
 @asynccontextmanager
 async def open_ethernet(
     local: NodeId, peers: Mapping[NodeId, str], **options: object
@@ -194,12 +141,12 @@ async def open_ethernet(
     Options: `EthernetOptions`; `interface` must be given and be up. Raises `TransportError`.
     """
     chosen = read_options(EthernetOptions, "ethernet", options)
-    _check_options(chosen)
+    check_link("ethernet", chosen.interface, chosen.ethertype)
     check_ids(local, peers)
     macs = {peer: read_mac(address) for peer, address in peers.items()}
     name, ethertype = chosen.interface, chosen.ethertype
     with open_socket() as sock:
-        interface = _inspect(local, macs, sock, chosen)
+        interface = inspect("ethernet", sock, name, local, macs, chosen.frame_bytes_max)
         holder = claim(local, name, ethertype) if local in peers else None
         try:
             try:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import trio
 
@@ -92,6 +93,10 @@ class FaultyTransport(Transport):
             ready.extend(self._take_due())
             if ready:
                 return ready
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the inner transport says."""
+        return self._inner.describe()
 
     def _trouble(self, arrived: list[Frame]) -> list[Frame]:
         """Return those frames that come through at once; hold back the delayed ones."""

@@ -17,6 +17,7 @@ ENTRY_POINT_GROUP = "paxos.transports"
 
 BUILT_IN: dict[str, str] = {
     "ethernet": "transports.ethernet:open_ethernet",
+    "kmod": "transports.chardev:open_kmod",
     "memory": "transports.memory:open_memory",
     "tcp": "transports.tcp:open_tcp",
     "udp": "transports.udp:open_udp",

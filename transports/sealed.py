@@ -29,6 +29,7 @@ import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from transports.api import LAST_CLIENT_ID, Frame, NodeId, Transport, TransportError
 from transports.registry import resolve
@@ -79,6 +80,10 @@ class SealedTransport(Transport):
     def receive_soon(self, seconds: float) -> list[Frame]:
         """As the inner transport does, with the same check; see `Transport.receive_soon`."""
         return self._open_all(self._inner.receive_soon(seconds))
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the inner transport says."""
+        return self._inner.describe()
 
     def _open_all(self, arrived: list[Frame]) -> list[Frame]:
         opened = [frame for frame in map(self._open, arrived) if frame is not None]

@@ -51,7 +51,8 @@ def test_an_installed_one_resolves_but_never_hides_a_built_in(
 def test_an_unknown_name_is_told_what_exists(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, other="foreign_transport:open_it")
     with pytest.raises(
-        UnknownTransport, match="choose one of ethernet, memory, other, tcp, udp, zeromq, or write"
+        UnknownTransport,
+        match="choose one of ethernet, kmod, memory, other, tcp, udp, zeromq, or write",
     ):
         resolve(name)
 
@@ -84,6 +85,7 @@ def test_describe_lists_name_summary_and_availability(
     assert list(listed) == [
         "broken",
         "ethernet",
+        "kmod",
         "memory",
         "other",
         "tcp",

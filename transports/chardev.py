@@ -1,0 +1,538 @@
+"""Kmod: raw Ethernet through the kernel module and `/dev/paxos`; needs the module.
+
+In mode `relay` the kernel does what the Ethernet transport does in user space: it
+hears packets with the EtherType, checks whom they are from and whom they are for, and
+hands over their frames, many with one read; what is written goes out without passing
+a socket. Bytes on the wire and addresses are those of the Ethernet transport, so both
+reach one another.
+
+In mode `replica` a replica's whole core is in the kernel; a node opens that one by
+itself, and clients are relays here as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Final, Protocol
+
+import trio
+
+from transports._datagrams import check_ids, open_nursery_of_own, reason
+from transports._ethernet_sockets import check_link, inspect, read_mac
+from transports._paxos_device import (
+    FRAME,
+    MODE_RELAY,
+    SEND,
+    ConfigStruct,
+    DeviceRecord,
+    PaxosDevice,
+    StatsStruct,
+    count_drops,
+    describe_stats,
+    make_config,
+    pack_frame,
+    split_records,
+)
+from transports.api import (
+    Frame,
+    NodeId,
+    Transport,
+    TransportError,
+    TransportStats,
+    group_frames,
+    read_options,
+)
+
+DEVICE: Final = "/dev/paxos"
+MODES: Final = ("relay", "replica")
+READ_BYTES: Final = 256 << 10
+_READS_PER_DRAIN: Final = 16
+_WRITE_BYTES: Final = 128 << 10
+"""About so many bytes go with one write; a frame is never cut."""
+_LOST: Final = (errno.ENODEV, errno.ENXIO, errno.ENETDOWN, errno.EPIPE)
+_SEND_CAUSES: Final = {errno.EMSGSIZE: "oversized"}
+
+
+@dataclass(frozen=True, slots=True)
+class KmodOptions:
+    """What `open_kmod` takes."""
+
+    mode: str = "relay"
+    """`relay`, or `replica` for nodes whose core is in the kernel."""
+    interface: str = ""
+    """The name of the interface, as in `eth0`. It must be given."""
+    ethertype: int = 0x88B5
+    """The one that IEEE 802 sets apart for local experiments."""
+    device: str = DEVICE
+    """The module's device."""
+    frame_bytes_max: int = 0
+    """At most the interface's MTU less 26, which is also what one gets without this option."""
+    queue_bytes_max: int = 4 << 20
+    """Frames that the kernel keeps until they are read; what comes then is dropped."""
+    clients_max: int = 4_096
+    """Clients whose way back is remembered; one more displaces the one silent longest."""
+    memory_bytes: int = 0
+    """For a replica in the kernel: its log, votes and queues. Without it, as the limits ask."""
+    reopen_seconds: float = 0.1
+    """How often an interface that went away is looked for."""
+
+
+class Device(Protocol):
+    """An endpoint of the module: what `PaxosDevice` is, or stands in for it in a test."""
+
+    fd: int
+    """Reads and writes whole records, and can be waited for."""
+
+    def stats(self) -> StatsStruct:
+        """The endpoint's counters. Raises `OSError`."""
+        ...
+
+    def close(self) -> None:
+        """End the endpoint."""
+        ...
+
+
+class DeviceStats(TransportStats):
+    """What the kernel dropped is looked up when it is read."""
+
+    __slots__ = ("_look_up", "counted")
+
+    def __init__(self, look_up: Callable[[], None]) -> None:
+        self.counted: Counter[str] = Counter()
+        """`dropped`, as it was when it was last looked up."""
+        self._look_up = look_up
+        super().__init__()
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """As in `TransportStats`."""
+        self._look_up()
+        return self.counted
+
+    @dropped.setter
+    def dropped(self, counted: Counter[str]) -> None:
+        self.counted = counted
+
+
+class DeviceEndpoint(Transport):
+    """Frames by way of a device. Causes in `stats.dropped`: those of `DROP_CAUSES`.
+
+    And `empty`, `closed`, and `queue_full` for frames that the device did not take.
+    """
+
+    stats: DeviceStats
+
+    def __init__(
+        self,
+        local: NodeId,
+        replicas: Collection[NodeId],
+        device: Device,
+        frame_bytes_max: int,
+        clients_max: int,
+    ) -> None:
+        self.frame_bytes_max = frame_bytes_max
+        self.stats = DeviceStats(self._look_up_drops)
+        self._others = frozenset(replicas) - {local}
+        self._clients: OrderedDict[NodeId, None] = OrderedDict()
+        self._clients_max = clients_max
+        self._closed = False
+        self._use(device)
+
+    def _use(self, device: Device) -> None:
+        self._device = device
+        self._fd = device.fd
+        self._known_drops: dict[str, int] = {}
+        self._more = select.epoll()
+        self._more.register(self._fd, select.EPOLLIN)
+
+    def send(self, batch: Sequence[Frame]) -> None:
+        """Write the frames as records, few writes for all of them; see `Transport.send`."""
+        records: list[bytes] = []
+        frames: list[bytes] = []
+        for receiver, theirs in group_frames(batch, self.frame_bytes_max, self.stats).items():
+            if self._closed or not (receiver in self._others or receiver in self._clients):
+                # The kernel would say the same of a stranger, but only when it is asked.
+                self._drop("closed" if self._closed else "unknown_peer", len(theirs))
+                continue
+            frames += theirs
+            records += map(pack_frame, repeat(SEND), repeat(receiver), theirs)
+        first = 0
+        while first < len(records):
+            last = _load_end(records, first)
+            taken = self._write(records[first:last])
+            self.stats.frames_sent += taken
+            self.stats.bytes_sent += sum(map(len, frames[first : first + taken]))
+            first = last
+
+    def _write(self, records: Sequence[bytes]) -> int:
+        """Hand records to the device; how many it took. The others are dropped and counted."""
+        data = b"".join(records)
+        written, cause = 0, "queue_full"
+        try:
+            # A short write may only mean that the device takes so much at a time.
+            while written < len(data) and (more := os.write(self._fd, data[written:])):
+                written += more
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            cause = self._why_not_sent(error)
+        if written == len(data):
+            return len(records)
+        taken = 0
+        while written >= len(records[taken]):
+            written -= len(records[taken])
+            taken += 1
+        self._drop(cause, len(records) - taken)
+        return taken
+
+    def _why_not_sent(self, error: OSError) -> str:
+        if error.errno in _LOST:
+            self._lose(error)
+            return "interface_down"
+        return _SEND_CAUSES.get(error.errno or 0, "send_failed")
+
+    def _drop(self, cause: str, frames: int) -> None:
+        self.stats.counted[cause] += frames
+
+    async def receive(self) -> list[Frame]:
+        """Wait for the device, then read what it has, within a bound; see `Transport.receive`."""
+        while True:
+            if self._closed:
+                await trio.lowlevel.checkpoint()
+                raise trio.ClosedResourceError
+            await self._wait_readable()
+            # No await from here on: a cancelled call has read nothing.
+            frames = self._drain()
+            if frames:
+                return frames
+
+    async def _wait_readable(self) -> None:
+        await trio.lowlevel.wait_readable(self._fd)
+
+    def receive_soon(self, seconds: float) -> list[Frame]:
+        """Wait in epoll itself; see `Transport.receive_soon`."""
+        if self._closed or not self._more.poll(seconds, 1):
+            return []
+        return self._drain()
+
+    def _drain(self) -> list[Frame]:
+        arrived: list[Frame] = []
+        for _ in range(_READS_PER_DRAIN):
+            if self._closed:
+                break
+            try:
+                data = os.read(self._fd, READ_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno not in _LOST:
+                    raise
+                self._lose(error)
+                break
+            if not data:
+                self._lose(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
+                break
+            self._take_in(split_records(data), arrived)
+            if len(data) < READ_BYTES // 2:
+                # As many records as fit come with one read, so these were the last.
+                break
+        return arrived
+
+    def _take_in(self, records: Iterable[DeviceRecord], arrived: list[Frame]) -> None:
+        """Add the frames to `arrived`, and remember which clients there are."""
+        others, clients = self._others, self._clients
+        for kind, _, sender, _, _, _, frame in records:
+            if kind != FRAME:
+                continue
+            if sender not in others:
+                clients[sender] = None
+                clients.move_to_end(sender)
+                if len(clients) > self._clients_max:
+                    clients.popitem(last=False)
+            self.stats.frames_received += 1
+            self.stats.bytes_received += len(frame)
+            arrived.append((sender, frame))
+
+    def _lose(self, error: OSError) -> None:
+        """The device has no interface any more. Raises what ends the endpoint, if that does."""
+        raise error
+
+    def _look_up_drops(self) -> None:
+        if self._closed:
+            return
+        try:
+            drops = count_drops(self._device.stats())
+        except OSError:
+            return
+        for cause, count in drops.items():
+            self._drop(cause, count - self._known_drops.get(cause, 0))
+        self._known_drops = drops
+
+    def describe(self) -> Mapping[str, Any]:
+        """The kernel's own counters, as `kernel`; see `Transport.describe`."""
+        if self._closed:
+            return {}
+        try:
+            return {"kernel": describe_stats(self._device.stats())}
+        except OSError:
+            return {}
+
+    def _release(self) -> None:
+        self._look_up_drops()
+        trio.lowlevel.notify_closing(self._fd)
+        self._more.close()
+        self._device.close()
+
+    def close(self) -> None:
+        """End the endpoint; a task that waits in `receive` gets `ClosedResourceError`."""
+        if not self._closed:
+            self._release()
+            self._closed = True
+
+
+def _load_end(records: Sequence[bytes], first: int) -> int:
+    """Where the records end that go with one write: at least one, else few enough bytes."""
+    room = _WRITE_BYTES
+    last = first
+    while last < len(records) and (room >= len(records[last]) or last == first):
+        room -= len(records[last])
+        last += 1
+    return last
+
+
+class RelayTransport(DeviceEndpoint):
+    """An open relay. When its interface is removed, it waits for one of that name.
+
+    Frames that are sent meanwhile are dropped as `interface_down`.
+    """
+
+    def __init__(
+        self,
+        local: NodeId,
+        replicas: Collection[NodeId],
+        opened: tuple[Device, int],
+        options: KmodOptions,
+        reopen: Callable[[int], Device],
+        nursery: trio.Nursery,
+    ) -> None:
+        """`opened` is the device and its `frame_bytes_max`, which `reopen` is asked for again."""
+        super().__init__(local, replicas, *opened, options.clients_max)
+        self._reopen = reopen
+        self._reopen_seconds = options.reopen_seconds
+        self._nursery = nursery
+        self._back: trio.Event | None = None
+        self._waiting = False
+
+    async def _wait_readable(self) -> None:
+        if self._waiting:
+            raise trio.BusyResourceError("another task is receiving")
+        self._waiting = True
+        try:
+            back = self._back
+            if back is not None:
+                await back.wait()
+            else:
+                await trio.lowlevel.wait_readable(self._fd)
+        except trio.ClosedResourceError:
+            # Closed by us, or for a device that takes its place.
+            if self._closed:
+                raise
+        finally:
+            self._waiting = False
+
+    def send(self, batch: Sequence[Frame]) -> None:
+        """As `DeviceEndpoint.send`."""
+        if self._back is None or self._closed:
+            super().send(batch)
+            return
+        for frames in group_frames(batch, self.frame_bytes_max, self.stats).values():
+            self._drop("interface_down", len(frames))
+
+    def receive_soon(self, seconds: float) -> list[Frame]:
+        """As `DeviceEndpoint.receive_soon`."""
+        return super().receive_soon(seconds) if self._back is None else []
+
+    def _drain(self) -> list[Frame]:
+        return super()._drain() if self._back is None else []
+
+    def _lose(self, error: OSError) -> None:
+        if self._back is None:
+            self._release()
+            self._back = trio.Event()
+            self._nursery.start_soon(self._await_interface)
+
+    async def _await_interface(self) -> None:
+        """Wait until there is an endpoint again, then end."""
+        while True:
+            with suppress(OSError, TransportError):
+                self._use(self._reopen(self.frame_bytes_max))
+                break
+            await trio.sleep(self._reopen_seconds)
+        back, self._back = self._back, None
+        assert back is not None
+        back.set()
+
+    def close(self) -> None:
+        """As `DeviceEndpoint.close`."""
+        if self._back is not None:
+            self._closed = True
+            self._back.set()
+        super().close()
+
+
+def check_options(options: KmodOptions) -> None:
+    """Check what needs no look at the machine. Raises `TransportError`."""
+    if options.mode not in MODES:
+        raise TransportError(f"kmod: mode is relay or replica, not {options.mode!r}")
+    check_link("kmod", options.interface, options.ethertype)
+
+
+def open_device(path: str) -> PaxosDevice:
+    """Open the module's device. Raises `TransportError` that says what is missing."""
+    try:
+        return PaxosDevice(path)
+    except FileNotFoundError as error:
+        raise TransportError(
+            f"kmod: there is no {path}: build and load the module: "
+            "make -C kmod && insmod kmod/module/paxos.ko"
+        ) from error
+    except PermissionError as error:
+        raise TransportError(
+            f"kmod: no right to open {path}: run as root, or as a member of its group"
+        ) from error
+    except OSError as error:
+        raise TransportError(f"kmod: {path} cannot be opened: {reason(error)}") from error
+
+
+def open_configured(path: str, config: ConfigStruct) -> PaxosDevice:
+    """Open the device and make it the endpoint that `config` says. Raises `TransportError`.
+
+    What was taken is written into `config`.
+    """
+    device = open_device(path)
+    try:
+        device.configure(config)
+    except OSError as error:
+        device.close()
+        raise TransportError(f"kmod: {_why_refused(path, config, error)}") from error
+    return device
+
+
+def _why_refused(path: str, config: ConfigStruct, error: OSError) -> str:
+    name = config.interface.decode()
+    match error.errno:
+        case errno.EBUSY | errno.EADDRINUSE | errno.EEXIST:
+            return (
+                f"endpoint {config.endpoint} is open already on interface {name}: "
+                "stop the process that uses it"
+            )
+        case errno.EPERM | errno.EACCES:
+            return "the right CAP_NET_ADMIN is missing: run as root"
+        case errno.ENODEV:
+            return f"no interface {name!r}: make it, or name another"
+        case errno.ENETDOWN:
+            return f"interface {name} is down: bring it up, as with ip link set {name} up"
+        case errno.EPROTO | errno.EPROTONOSUPPORT | errno.ENOTTY:
+            return f"{path} is of another version: load the module that belongs to this code"
+        case errno.ENOMEM:
+            return "the kernel has no memory for it: ask for less with memory_bytes"
+        case _:
+            return f"{path} refuses this endpoint: {reason(error)}"
+
+
+def read_macs(peers: Mapping[NodeId, str]) -> dict[NodeId, bytes]:
+    """The replicas' MACs. Raises `TransportError`."""
+    return {peer: read_mac(address) for peer, address in peers.items()}
+
+
+def open_relay_device(
+    local: NodeId, macs: Mapping[NodeId, bytes], options: KmodOptions, frame_bytes_max: int
+) -> tuple[PaxosDevice, int]:
+    """A relay, and the largest frame that it takes. Raises `TransportError`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        inspect("kmod", sock, options.interface, local, macs, frame_bytes_max)
+    config = make_config(
+        MODE_RELAY,
+        local,
+        options.interface,
+        macs,
+        ethertype=options.ethertype,
+        frame_bytes_max=frame_bytes_max,
+        queue_bytes_max=options.queue_bytes_max,
+        clients_max=options.clients_max,
+    )
+    device = open_configured(options.device, config)
+    return device, config.frame_bytes_max
+
+
+@asynccontextmanager
+async def open_kmod(
+    local: NodeId, peers: Mapping[NodeId, str], **options: object
+) -> AsyncIterator[RelayTransport]:
+    """Open endpoint `local`; `peers` maps replicas to MACs, as in `02:00:00:00:00:01`.
+
+    Options: `KmodOptions`; `interface` must be given and be up. Raises `TransportError`,
+    also for a replica in mode `replica`: that one is no transport, but a node.
+    """
+    chosen = read_options(KmodOptions, "kmod", options)
+    check_options(chosen)
+    check_ids(local, peers)
+    macs = read_macs(peers)
+    if chosen.mode == "replica" and local in peers:
+        raise TransportError(
+            "kmod: a replica in the kernel is opened by open_node, or paxos node; "
+            'as a transport alone take mode = "relay"'
+        )
+
+    def open_once(frame_bytes_max: int) -> tuple[Device, int]:
+        return open_relay_device(local, macs, chosen, frame_bytes_max)
+
+    async with open_relay(local, peers, chosen, open_once) as transport:
+        yield transport
+
+
+@asynccontextmanager
+async def open_relay(
+    local: NodeId,
+    replicas: Collection[NodeId],
+    options: KmodOptions,
+    open_once: Callable[[int], tuple[Device, int]],
+) -> AsyncIterator[RelayTransport]:
+    """A relay over what `open_once` opens, which is handed the largest frame, 0 for the default."""
+    opened = open_once(options.frame_bytes_max)
+    async with open_nursery_of_own() as nursery:
+        transport = RelayTransport(
+            local, replicas, opened, options, lambda frame: open_once(frame)[0], nursery
+        )
+        try:
+            await trio.lowlevel.checkpoint()
+            yield transport
+        finally:
+            transport.close()
+
+
+def availability() -> str | None:
+    """Return why the module cannot be used here, or None if it can."""
+    try:
+        open_device(DEVICE).close()
+    except TransportError as error:
+        return str(error).removeprefix("kmod: ")
+    return None
+
+
+__all__ = [
+    "DEVICE",
+    "DeviceEndpoint",
+    "KmodOptions",
+    "RelayTransport",
+    "availability",
+    "open_kmod",
+]
