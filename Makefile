@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench kmod-test kmod-test-debug kmod-run kmod-shell clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
 	@echo "make test   every check: types, style, import fence, tests"
 	@echo "make lint   types, style and import fence alone"
 	@echo "make bench  what a commit costs, beside PySyncObj"
+	@echo "make kmod-test        builds the kernel module, tests it on a Debian kernel in QEMU"
+	@echo "make kmod-test-debug  the same on a kernel with KASAN, lockdep and fault injection"
+	@echo "make kmod-run CMD=... runs a command there, with the module loaded"
+	@echo "make kmod-shell       a shell there"
 	@echo "make clean  remove what these commands made"
 
 # Made again when pyproject.toml changes, so that a fresh clone and an old one agree.
@@ -34,10 +38,16 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy kmod/vm
 	@$(BIN)/lint-imports --no-logo
 
 bench: setup
 	@$(BIN)/paxos bench commit
+
+# OPTIONS: see kmod/vm/run.py --help
+kmod-test kmod-test-debug kmod-run kmod-shell: setup
+	@$(MAKE) --no-print-directory -C kmod/vm $(@:kmod-%=%) PYTHON=$(abspath $(BIN))/python \
+	  OPTIONS='$(OPTIONS)' CMD='$(CMD)'
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
