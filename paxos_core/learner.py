@@ -55,7 +55,8 @@ class Learner:
 
     def hear_watermark(self, watermark: Slot) -> None:
         """Somebody knows every slot below `watermark`."""
-        self.known_chosen = max(self.known_chosen, watermark)
+        if watermark > self.known_chosen:
+            self.known_chosen = watermark
 
     def learn(self, slot: Slot, crc: int, value: bytes) -> bool:
         """`value` is chosen for `slot`. False if its checksum fails: then it was damaged on

@@ -16,9 +16,8 @@ The same inputs in the same order give the same outputs. Broken invariants are
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from paxos_core import messages as m
 from paxos_core.acceptor import Acceptor
@@ -46,27 +45,26 @@ from paxos_core.types import Ballot, NodeId, Slot, WriteId, is_proposer
 
 UNRECORDED_BYTES_MAX = 1 << 20
 
+_Given = ParamSpec("_Given")
+_Got = TypeVar("_Got")
 
-class _Guard(AbstractContextManager[None]):
+
+def _input(
+    act: Callable[Concatenate[Replica, _Given], _Got],
+) -> Callable[Concatenate[Replica, _Given], _Got]:
     """Around every input: refuses a poisoned replica, and poisons it on a broken invariant."""
 
-    __slots__ = ("_replica",)
+    @wraps(act)
+    def guarded(self: Replica, /, *given: _Given.args, **named: _Given.kwargs) -> _Got:
+        if self.poison is not None:
+            raise Poisoned(self.poison)
+        try:
+            return act(self, *given, **named)
+        except AssertionError as error:
+            self.poison = str(error) or "an invariant is broken"
+            raise
 
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
-
-    def __enter__(self) -> None:
-        if self._replica.poison is not None:
-            raise Poisoned(self._replica.poison)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, AssertionError):
-            self._replica.poison = str(error) or "an invariant is broken"
+    return guarded
 
 
 class Replica:
@@ -81,7 +79,6 @@ class Replica:
         state = state if state is not None else DurableState()
         self.config = config
         self.poison: str | None = None
-        self._guard = _Guard(self)
         self._now = 0
         self._outbox = Outbox(config.node)
         self._acceptor = Acceptor(
@@ -127,38 +124,39 @@ class Replica:
 
     # Inputs
 
+    @_input
     def receive(self, sender: NodeId, message: m.Message) -> None:
         """A message from another member. Whatever it says, this does not raise for it.
 
         Messages from outside the membership are ignored, except `Learn` and
         `SnapshotRequest`, which change nothing and which anyone may ask.
         """
-        with self._guard:
-            handler = self._handlers.get(type(message))
-            if handler is None or sender == self.config.node:
-                return
-            if sender not in self.config.quorums.bits and not isinstance(
-                message, m.Learn | m.SnapshotRequest
-            ):
-                return
-            handler(sender, message)
-            self._settle()
+        handler = self._handlers.get(type(message))
+        if handler is None or sender == self.config.node:
+            return
+        if sender not in self.config.quorums.bits and not isinstance(
+            message, m.Learn | m.SnapshotRequest
+        ):
+            return
+        handler(sender, message)
+        self._settle()
 
+    @_input
     def tick(self) -> None:
         """One tick passed."""
-        with self._guard:
-            self._now += 1
-            verdict = self._election.tick(self._learner.watermark)
-            if verdict is Verdict.STEP_DOWN:
-                self._step_down()
-            elif verdict is Verdict.CANVASS:
-                self._canvass()
-            self._proposer.resend(self._now)
-            self._catchup.tick(self._election.leader)
-            if self._now % self.config.timing.heartbeat_ticks == 0:
-                self._record_chosen()
-            self._settle()
+        self._now += 1
+        verdict = self._election.tick(self._learner.watermark)
+        if verdict is Verdict.STEP_DOWN:
+            self._step_down()
+        elif verdict is Verdict.CANVASS:
+            self._canvass()
+        self._proposer.resend(self._now)
+        self._catchup.tick(self._election.leader)
+        if self._now % self.config.timing.heartbeat_ticks == 0:
+            self._record_chosen()
+        self._settle()
 
+    @_input
     def propose(self, command: bytes) -> None:
         """Have `command` (opaque) decided; it comes back in `Ready.decided` if it is.
 
@@ -167,35 +165,34 @@ class Replica:
 
         Raises `NotLeader`, `Overloaded`, `CommandTooLarge`, and `TypeError` for no `bytes`.
         """
-        with self._guard:
-            if type(command) is not bytes:
-                raise TypeError(f"a command is bytes, not {type(command).__name__}")
-            if self._proposer.phase is not Phase.LEAD:
-                raise NotLeader(self._election.leader)
-            if len(command) > self.command_bytes_max:
-                raise CommandTooLarge(
-                    f"a command of {len(command)} bytes: at most {self.command_bytes_max} fit"
-                )
-            pending = self._proposer.pending_bytes + COMMAND_HEADER_BYTES + len(command)
-            if pending > self.config.limits.pending_bytes_max:
-                raise Overloaded(f"{self._proposer.pending_bytes} bytes wait to be proposed")
-            self._proposer.enqueue(command)
+        if type(command) is not bytes:
+            raise TypeError(f"a command is bytes, not {type(command).__name__}")
+        if self._proposer.phase is not Phase.LEAD:
+            raise NotLeader(self._election.leader)
+        if len(command) > self.command_bytes_max:
+            raise CommandTooLarge(
+                f"a command of {len(command)} bytes: at most {self.command_bytes_max} fit"
+            )
+        pending = self._proposer.pending_bytes + COMMAND_HEADER_BYTES + len(command)
+        if pending > self.config.limits.pending_bytes_max:
+            raise Overloaded(f"{self._proposer.pending_bytes} bytes wait to be proposed")
+        self._proposer.enqueue(command)
 
+    @_input
     def persisted(self, write_id: WriteId) -> None:
         """Every batch of records up to `write_id` is on stable storage."""
-        with self._guard:
-            self._outbox.persisted(write_id)
-            self._settle()
+        self._outbox.persisted(write_id)
+        self._settle()
 
+    @_input
     def take(self) -> Ready:
         """Everything that followed from the inputs so far; each thing is handed out once."""
-        with self._guard:
-            self._proposer.fill_window(self._now)
-            self._catchup.new_drain()
-            self._settle()
-            if self._outbox.records or self._unrecorded_bytes > UNRECORDED_BYTES_MAX:
-                self._record_chosen()
-            return self._outbox.take()
+        self._proposer.fill_window(self._now)
+        self._catchup.new_drain()
+        self._settle()
+        if self._outbox.records or self._unrecorded_bytes > UNRECORDED_BYTES_MAX:
+            self._record_chosen()
+        return self._outbox.take()
 
     # Snapshots
 
@@ -211,6 +208,7 @@ class Replica:
         least = max(self.config.limits.log_bytes_max, len(snapshot.data) if snapshot else 0)
         return self._learner.log_bytes - self._kept_bytes > least
 
+    @_input
     def compact(self, slot: Slot, data: bytes) -> None:
         """`data` is the application's state after every slot below `slot`: trim the log behind it.
 
@@ -219,19 +217,16 @@ class Replica:
         over `snapshot_bytes_max` trims nothing, and says so as an event: to stop
         for it would stop every replica alike.
         """
-        with self._guard:
-            if len(data) > self.config.limits.snapshot_bytes_max:
-                self._kept_bytes = self._learner.log_bytes
-                self._outbox.events.append(SnapshotTooLarge(len(data)))
-                return
-            known = self._catchup.snapshot
-            assert slot <= self._learner.watermark, "compact() is ahead of what was delivered"
-            assert known is None or slot >= known.slot, "compact() is behind the last snapshot"
-            self._catchup.snapshot = Snapshot(slot, checksum(data), data)
-            self._learner.trim(
-                max(slot - self.config.limits.log_keep_slots, self._learner.first_slot)
-            )
-            self._checkpoint()
+        if len(data) > self.config.limits.snapshot_bytes_max:
+            self._kept_bytes = self._learner.log_bytes
+            self._outbox.events.append(SnapshotTooLarge(len(data)))
+            return
+        known = self._catchup.snapshot
+        assert slot <= self._learner.watermark, "compact() is ahead of what was delivered"
+        assert known is None or slot >= known.slot, "compact() is behind the last snapshot"
+        self._catchup.snapshot = Snapshot(slot, checksum(data), data)
+        self._learner.trim(max(slot - self.config.limits.log_keep_slots, self._learner.first_slot))
+        self._checkpoint()
 
     def _checkpoint(self) -> None:
         """Restate everything that must survive, so that older records can be forgotten."""
@@ -357,7 +352,8 @@ class Replica:
     def _receive_chosen(self, sender: NodeId, chosen: m.Chosen) -> None:
         before = self._learner.watermark
         self._catchup.receive_chosen(sender, chosen)
-        self._deliver()
+        if self._learner.has_next:
+            self._deliver()
         if self._learner.watermark != before:
             # A second copy of a page must not ask for the next one again.
             self._catchup.after_chosen(sender, chosen)
@@ -379,6 +375,7 @@ class Replica:
 
     def _settle(self) -> None:
         """Deliver our own messages to ourselves, then what became chosen."""
+        # Mostly there is nothing, and it must cost nothing to see that.
         to_self = self._outbox.to_self
         while to_self:
             message = to_self.popleft()
@@ -389,13 +386,12 @@ class Replica:
                     self._receive_promise(self.config.node, message)
                 case _:
                     raise AssertionError(f"a {type(message).__name__} to ourselves")
-        self._deliver()
-        if self._proposer.can_lead():
+        if self._learner.has_next:
+            self._deliver()
+        if self._proposer.phase is Phase.PREPARE and self._proposer.can_lead():
             self._lead()
 
     def _deliver(self) -> None:
-        if not self._learner.has_next:
-            return
         for slot, crc, value in self._learner.deliver():
             self._note_unrecorded(slot, crc, value)
             self._decide(slot, crc, value)

@@ -202,7 +202,7 @@ class SessionTable:
     def lookup(self, session: int, first: int, count: int) -> list[Result] | None:
         """The results of ``first .. first + count - 1`` if all of them are in the table."""
         known = self._sessions.get(session)
-        if known is None:
+        if known is None or self._is_new(known, first):
             return None
         results: list[Result] = []
         for number in range(first, first + count):
