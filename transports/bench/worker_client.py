@@ -283,7 +283,7 @@ JOBS: dict[str, Callable[..., Awaitable[Message]]] = {
 async def run(path: str, job: Message) -> Message:
     """Open a client and do the job."""
     kind = job.pop("kind")
-    async with open_client(load_config(path)) as client:
+    async with open_client(load_config(path), dedicated=True) as client:
         return await JOBS[kind](client, **job)
 
 

@@ -28,8 +28,9 @@ from paxos_core.client import (
     ResultTooLarge,
 )
 from paxos_core.messages import Chosen, Message, StatusReply
-from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Transport
+from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Frame, Transport
 from transports.node.config import ClusterConfig, check_frame
+from transports.node.dedicated import collect_less, feed_drains
 from transports.node.opening import open_endpoint
 from transports.node.questions import NodeSilent, Questions
 from transports.node.tasks import background
@@ -46,7 +47,13 @@ class _Call:
 class Client:
     """An open client. Made by `open_client`; any number of tasks may use it at once."""
 
-    def __init__(self, config: ClusterConfig, core: ClientCore, transport: Transport) -> None:
+    def __init__(
+        self,
+        config: ClusterConfig,
+        core: ClientCore,
+        transport: Transport,
+        dedicated: bool = False,
+    ) -> None:
         self.config = config
         self._core = core
         self._transport = transport
@@ -55,6 +62,7 @@ class Client:
         self._listeners: dict[int, Callable[[Completion], None]] = {}
         self._flush_due = trio.Event()
         self._questions = Questions(self._send)
+        self._dedicated = dedicated
         self._closed = False
 
     @property
@@ -203,21 +211,28 @@ class Client:
     # The loop
 
     async def _receive_loop(self) -> None:
+        await feed_drains(self._transport, self._feed, self._lingers)
+
+    def _lingers(self) -> bool:
+        """Only while all answers go to streams, whose next commands leave with the last answers."""
+        return self._dedicated and bool(self._listeners) and not self._calls
+
+    def _feed(self, frames: list[Frame]) -> None:
+        """One drain: everything in, then one round of what follows."""
         decode, receive = self._codec.decode, self._core.receive
-        while True:
-            for sender, frame in await self._transport.receive():
-                try:
-                    claimed, message = decode(frame)
-                except DecodeError:
-                    continue
-                if claimed != sender:
-                    continue
-                match message:
-                    case StatusReply() | Chosen():
-                        self._questions.receive(sender, message)
-                    case _:
-                        receive(sender, message)
-            self._flush()
+        for sender, frame in frames:
+            try:
+                claimed, message = decode(frame)
+            except DecodeError:
+                continue
+            if claimed != sender:
+                continue
+            match message:
+                case StatusReply() | Chosen():
+                    self._questions.receive(sender, message)
+                case _:
+                    receive(sender, message)
+        self._flush()
 
     async def _tick_loop(self) -> None:
         tick_seconds = self.config.tick_ms / 1000
@@ -276,10 +291,15 @@ class Client:
 
 
 @asynccontextmanager
-async def open_client(config: ClusterConfig, *, timeout: float = 10.0) -> AsyncIterator[Client]:
+async def open_client(
+    config: ClusterConfig, *, timeout: float = 10.0, dedicated: bool = False
+) -> AsyncIterator[Client]:
     """A client of the cluster, while the context lasts.
 
-    A command without an answer for `timeout` seconds ends in an error. Raises
+    A command without an answer for `timeout` seconds ends in an error. `dedicated`
+    says that the process does nothing else: while all that is on its way belongs to
+    streams, the client waits for answers without trio, for up to a millisecond, which
+    saves a pass of its scheduler and delays other tasks by as much. Raises
     `TransportError` or `ConfigError` if it cannot be opened; that no node is
     running is no error here, only for the commands.
     """
@@ -295,7 +315,9 @@ async def open_client(config: ClusterConfig, *, timeout: float = 10.0) -> AsyncI
                 deadline_ticks=max(1, round(timeout * 1000 / config.tick_ms)),
             )
         )
-        client = Client(config, core, transport)
+        client = Client(config, core, transport, dedicated)
+        if dedicated:
+            collect_less()
         try:
             async with background(client._receive_loop, client._tick_loop, client._flush_loop):
                 yield client

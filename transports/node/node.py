@@ -12,8 +12,6 @@ falls silent, so that the others elect a leader whose disk does not.
 
 from __future__ import annotations
 
-import gc
-import resource
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
@@ -47,6 +45,7 @@ from paxos_core.ready import Event, SnapshotTooLarge
 from paxos_core.types import format_ballot
 from transports.api import Frame, Transport, TransportError
 from transports.node.config import ClusterConfig, ConfigError, check_frame
+from transports.node.dedicated import collect_less, feed_drains, open_more_files
 from transports.node.logs import NodeLogger
 from transports.node.opening import open_endpoint
 from transports.node.store.api import Store, StoreDamaged, StoreError, StoreIdentity
@@ -57,9 +56,6 @@ from transports.registry import resolve
 
 LATE_TICKS_MAX = 3
 EVENTS_MAX = 256
-LINGER_SECONDS = 0.001
-LINGERS_MAX = 64
-GARBAGE_THRESHOLD = 50_000
 MACHINE_METHODS = ("apply", "snapshot", "restore")
 
 
@@ -160,15 +156,7 @@ class Node:
     # The loop
 
     async def _receive_loop(self) -> None:
-        transport = self._transport
-        while True:
-            self._feed(await transport.receive())
-            if self._dedicated:
-                for _ in range(LINGERS_MAX):
-                    frames = transport.receive_soon(LINGER_SECONDS)
-                    if not frames:
-                        break
-                    self._feed(frames)
+        await feed_drains(self._transport, self._feed, lambda: self._dedicated)
 
     def _feed(self, frames: Iterable[Frame]) -> None:
         """One drain: everything in, then one round of what follows."""
@@ -286,7 +274,7 @@ async def open_node(
         raise ConfigError(f"node {node} is not in the configuration, which has {_ids(config)}")
     _check_machine(machine)
     if dedicated:
-        _open_more_files()
+        open_more_files()
     resolve(config.transport)
     log = NodeLogger(node)
     store, records = _open_store(config, node, first_start)
@@ -305,7 +293,7 @@ async def open_node(
             )
             _begin(running)
             if dedicated:
-                _collect_less()
+                collect_less()
             loops = (running._receive_loop, running._tick_loop)
             try:
                 async with background(*loops, describe=partial(_stopped, running)):
@@ -322,19 +310,6 @@ def _check_machine(machine: StateMachine) -> None:
     if missing or isinstance(machine, type):
         what = f"has no {missing[0]}" if missing else "is a class, not an instance of one"
         raise TypeError(f"the state machine {machine!r:.80} {what}")
-
-
-def _open_more_files() -> None:
-    """Connections are files: take as many as the system grants, not the careful default."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _collect_less() -> None:
-    """What exists now stays, and what a drain makes dies with it: nothing to look for often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def _begin(node: Node) -> None:

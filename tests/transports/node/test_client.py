@@ -222,3 +222,22 @@ async def test_a_cluster_key_admits_who_has_it_and_nobody_else(
                 await client.submit(b"out")
         dropped = [node.status()["dropped"] for node in cluster.nodes.values()]
     assert sum(causes.get("bad_tag", 0) for causes in dropped) > 0
+
+
+async def test_a_dedicated_client_answers_streams_and_tasks_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transports.node.client.collect_less", lambda: None)
+    config = make_config(tmp_path)
+    async with open_cluster(config), open_client(config, dedicated=True) as client:
+        outcomes: list[object] = []
+
+        async def alone() -> None:
+            for _ in range(3):
+                outcomes.append(await client.submit(b"alone"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(alone)
+            outcomes += await client.submit_many([b"streamed"] * 20, outstanding=2)
+        assert len(outcomes) == 23
+        assert all(isinstance(outcome, bytes) for outcome in outcomes)
