@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -57,9 +56,9 @@ def print_report(report: Shown, output: str) -> None:
 
         print_json(report.to_json())
     else:
-        from rich.console import Console
+        from transports.node.cli.output import make_console
 
-        report.show(Console(width=None if sys.stdout.isatty() else 140))
+        report.show(make_console())
 
 
 def repeat_command(context: click.Context, leave_out: Collection[str]) -> list[str]:

@@ -10,6 +10,7 @@ from transports.bench.layer_rows import Judged, floor_ratio, judge, middle
 from transports.bench.layers import LAYERS, LayerResults, Results
 from transports.bench.measure import Effort
 from transports.bench.rows import Series
+from transports.node.cli.output import show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,13 +101,9 @@ class LayerReport:
 
     def show(self, console: Console) -> None:
         """Print it for people."""
-        from rich.table import Table
-
         for head, lines in ((HEAD, self.lines()), (AIMS_HEAD, self.aims())):
-            table = Table(*head)
-            for line in lines:
-                table.add_row(*line)
-            console.print(table)
+            show_table(console, [f"*{name}" for name in head], lines)
+            console.print()
         for name, value in self._facts():
             console.print(f"{name}: {value}", markup=False, highlight=False)
         for problem in self.problems():

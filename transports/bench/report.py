@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from transports.bench.measure import Effort
 from transports.bench.rows import PEERS, ROWS, Row, Series, Verdict, describe_latency, describe_rate
 from transports.bench.run import Results
+from transports.node.cli.output import show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,12 +109,9 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print it for people."""
-        from rich.table import Table
-
-        table = Table("figure", "measured", "aim", "reached", "ratio to PySyncObj")
-        for line in self.lines():
-            table.add_row(*line)
-        console.print(table)
+        columns = ("*figure", "*measured", "*aim", "reached", "*ratio to PySyncObj")
+        show_table(console, columns, self.lines())
+        console.print()
         for name, value in self._facts():
             console.print(f"{name}: {value}", markup=False, highlight=False)
         for problem in self.failures():

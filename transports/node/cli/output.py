@@ -56,7 +56,11 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Tabl
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on standard output."""
-    console = make_console()
+    show_table(make_console(), columns, rows)
+
+
+def show_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on a console."""
     for line in table_lines(make_table(columns, rows), console):
         console.print(line)
 
