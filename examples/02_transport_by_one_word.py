@@ -1,7 +1,7 @@
 """One program, and one word that says what carries its messages.
 
 Run: python examples/02_transport_by_one_word.py memory
-     python examples/02_transport_by_one_word.py tcp
+     python examples/02_transport_by_one_word.py tcp      (or udp, or zeromq)
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ class Longest:
 
 
 def addresses(transport: str) -> dict[int, str]:
-    """Only the notation of an address differs: hub/1 for memory, host:port for others."""
+    """Only the notation of an address differs."""
     if transport == "memory":
         return {node: f"hub/{node}" for node in (1, 2, 3)}
     with ExitStack() as opened:
         ports = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        return {n: f"127.0.0.1:{s.getsockname()[1]}" for n, s in enumerate(ports, 1)}
+        scheme = "tcp://" if transport == "zeromq" else ""
+        return {n: f"{scheme}127.0.0.1:{s.getsockname()[1]}" for n, s in enumerate(ports, 1)}
 
 
 async def main(transport: str) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
-RUNS = [(name, "") for name in NAMES] + [("02_transport_by_one_word.py", "memory")]
+RUNS = [(name, "") for name in NAMES] + [
+    ("02_transport_by_one_word.py", word) for word in ("memory", "udp", "zeromq")
+]
 LINES_MAX = 79
 
 
