@@ -38,7 +38,7 @@ class BrokenPromise(AssertionError):
 
 
 @dataclass(slots=True)
-class Lab:
+class Subject:
     open_transport: OpenTransport
     fresh_peers: FreshPeers
     options: Mapping[str, object]
@@ -143,17 +143,17 @@ async def _until_dropped(transport: Transport, drops: int) -> None:
     await _until(lambda: transport.stats.dropped.total() >= drops)
 
 
-async def _arrival(lab: Lab) -> None:
+async def _arrival(subject: Subject) -> None:
     """A frame arrives with its bytes, its length and its sender, up to frame_bytes_max."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one, lab.station(2, peers) as two:
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one, subject.station(2, peers) as two:
         largest = one.transport.frame_bytes_max
         sizes = sorted({1, 2, 64, 1000, largest - 1, largest})
-        frames = [lab.random.randbytes(size) for size in sizes if size <= largest]
+        frames = [subject.random.randbytes(size) for size in sizes if size <= largest]
         one.known = frozenset((2, frame) for frame in frames)
         two.known = frozenset((1, frame) for frame in frames)
-        await lab.deliver(one, two, frames)
-        await lab.deliver(two, one, frames)
+        await subject.deliver(one, two, frames)
+        await subject.deliver(two, one, frames)
         for station in (one, two):
             stats = station.transport.stats
             _require(stats.frames_sent >= len(frames), "frames sent are counted")
@@ -162,12 +162,12 @@ async def _arrival(lab: Lab) -> None:
             _require(stats.bytes_received >= sum(map(len, frames)), "bytes received are counted")
 
 
-async def _integrity(lab: Lab) -> None:
+async def _integrity(subject: Subject) -> None:
     """Under load no frame is altered, joined, split, misdirected or misattributed."""
-    peers = lab.fresh_peers(3)
+    peers = subject.fresh_peers(3)
     async with AsyncExitStack() as stack:
         stations = [
-            await stack.enter_async_context(lab.station(local, peers))
+            await stack.enter_async_context(subject.station(local, peers))
             for local in (*peers, _CLIENT)
         ]
         for station in stations:
@@ -183,9 +183,9 @@ async def _integrity(lab: Lab) -> None:
             rounds += 1
             if rounds > 60:
                 sender, receiver = min(unheard)
-                lab.waiting_for = f"a frame from {sender} at {receiver}"
+                subject.waiting_for = f"a frame from {sender} at {receiver}"
             for station in stations:
-                station.transport.send(_random_batch(lab, station, stations))
+                station.transport.send(_random_batch(subject, station, stations))
             await trio.sleep(_RETRY_SECONDS if rounds > 60 else 0)
 
 
@@ -193,23 +193,23 @@ def _heard(stations: Sequence[_Station]) -> set[tuple[NodeId, NodeId]]:
     return {(sender, station.local) for station in stations for sender, _ in station.arrived}
 
 
-def _random_batch(lab: Lab, station: _Station, stations: Sequence[_Station]) -> list[Frame]:
+def _random_batch(subject: Subject, station: _Station, stations: Sequence[_Station]) -> list[Frame]:
     largest = min(station.transport.frame_bytes_max, 8192)
     batch = []
-    for _ in range(lab.random.choice((1, 3, 30))):
-        other = lab.random.choice([other for other in stations if other is not station])
-        size = lab.random.choice((0, 64, lab.random.randrange(largest)))
-        batch.append(station.tag(other.local, size, lab.random))
+    for _ in range(subject.random.choice((1, 3, 30))):
+        other = subject.random.choice([other for other in stations if other is not station])
+        size = subject.random.choice((0, 64, subject.random.randrange(largest)))
+        batch.append(station.tag(other.local, size, subject.random))
     return batch
 
 
-async def _refusal(lab: Lab) -> None:
+async def _refusal(subject: Subject) -> None:
     """What cannot be sent is dropped and counted, without an error, and alone."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one, lab.station(2, peers) as two:
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one, subject.station(2, peers) as two:
         two.tagged_only = True
-        _, greeting = one.tag(2, 64, lab.random)
-        await lab.deliver(one, two, [greeting])
+        _, greeting = one.tag(2, 64, subject.random)
+        await subject.deliver(one, two, [greeting])
         for frame, what in (
             ((2, bytes(one.transport.frame_bytes_max + 1)), "a frame above frame_bytes_max"),
             ((2, b""), "an empty frame"),
@@ -218,7 +218,7 @@ async def _refusal(lab: Lab) -> None:
         ):
             dropped = one.transport.stats.dropped
             before = dropped.total()
-            good = [one.tag(2, 64, lab.random) for _ in range(8)]
+            good = [one.tag(2, 64, subject.random) for _ in range(8)]
             for companion in good:
                 one.transport.send([frame, companion])
             _require(dropped.total() >= before + 8, f"{what} was not counted in stats.dropped")
@@ -226,74 +226,74 @@ async def _refusal(lab: Lab) -> None:
             _require(spared, f"{what} took its whole batch with it")
 
 
-async def _absent_peer(lab: Lab) -> None:
+async def _absent_peer(subject: Subject) -> None:
     """A replica that is not up is no error, and is reached once it is."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one:
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one:
         one.transport.send([(2, b"too early")])
-        async with lab.station(2, peers) as two:
-            await lab.deliver(one, two, [b"in time"])
+        async with subject.station(2, peers) as two:
+            await subject.deliver(one, two, [b"in time"])
 
 
-async def _clients(lab: Lab) -> None:
+async def _clients(subject: Subject) -> None:
     """A client's endpoint, which has no address, is answered, also when it came back."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one, lab.station(2, peers) as two:
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one, subject.station(2, peers) as two:
         for turn in (b"first", b"again"):
-            async with lab.station(_CLIENT, peers) as client:
+            async with subject.station(_CLIENT, peers) as client:
                 for replica in (one, two):
-                    await lab.deliver(client, replica, [b"question " + turn])
-                    await lab.deliver(replica, client, [b"answer " + turn])
+                    await subject.deliver(client, replica, [b"question " + turn])
+                    await subject.deliver(replica, client, [b"answer " + turn])
 
 
-async def _restart(lab: Lab) -> None:
+async def _restart(subject: Subject) -> None:
     """A replica that closed opens again on its address, and both ways work again."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one:
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one:
         for turn in (b"first", b"second", b"third"):
-            async with lab.station(2, peers) as two:
-                await lab.deliver(one, two, [turn])
-                await lab.deliver(two, one, [turn])
+            async with subject.station(2, peers) as two:
+                await subject.deliver(one, two, [turn])
+                await subject.deliver(two, one, [turn])
 
 
-async def _clogged(lab: Lab) -> None:
+async def _clogged(subject: Subject) -> None:
     """A peer that does not read delays nobody, and its frames stay whole when it reads again."""
-    peers = lab.fresh_peers(3)
+    peers = subject.fresh_peers(3)
     async with (
-        lab.station(1, peers) as one,
-        lab.station(2, peers) as two,
-        lab.open(3, peers) as deaf,
+        subject.station(1, peers) as one,
+        subject.station(2, peers) as two,
+        subject.open(3, peers) as deaf,
     ):
         await trio.testing.wait_all_tasks_blocked()
         size = min(one.transport.frame_bytes_max, 32 * 1024)
         for turn in range(16):
-            one.transport.send([one.tag(3, size, lab.random) for _ in range(64)])
-            await lab.deliver(one, two, [b"turn %d" % turn])
+            one.transport.send([one.tag(3, size, subject.random) for _ in range(64)])
+            await subject.deliver(one, two, [b"turn %d" % turn])
         three = _Station(3, deaf, tagged_only=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(three.read)
-            _, last = one.tag(3, size, lab.random)
-            await lab.deliver(one, three, [last])
+            _, last = one.tag(3, size, subject.random)
+            await subject.deliver(one, three, [last])
             nursery.cancel_scope.cancel()
 
 
-async def _cancellation(lab: Lab) -> None:
+async def _cancellation(subject: Subject) -> None:
     """Receive can be cancelled at once, and then has lost nothing."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one, lab.open(2, peers) as two:
-        await _first_contact(lab, one, two)
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one, subject.open(2, peers) as two:
+        await _first_contact(subject, one, two)
         with trio.CancelScope() as scope:
             scope.cancel()
             await two.receive()
         _require(scope.cancelled_caught, "receive is a checkpoint: cancelled, it must not go on")
         for passes in range(6):
-            survived = [await _survives(lab, one, two, passes) for _ in range(8)]
+            survived = [await _survives(subject, one, two, passes) for _ in range(8)]
             # A transport may lose a frame; losing each one that met a cancellation is no chance.
             _require(any(survived), f"frames are lost when cancelled {passes} passes after sending")
 
 
-async def _survives(lab: Lab, one: _Station, two: Transport, passes: int) -> bool:
-    _, frame = one.tag(2, 64, lab.random)
+async def _survives(subject: Subject, one: _Station, two: Transport, passes: int) -> bool:
+    _, frame = one.tag(2, 64, subject.random)
     arrived: list[Frame] = []
 
     async def receive() -> None:
@@ -312,27 +312,27 @@ async def _survives(lab: Lab, one: _Station, two: Transport, passes: int) -> boo
     return (1, frame) in arrived
 
 
-async def _first_contact(lab: Lab, one: _Station, two: Transport) -> None:
+async def _first_contact(subject: Subject, one: _Station, two: Transport) -> None:
     """Wait until a frame has come from `one` to the endpoint 2, then until none is left."""
-    lab.waiting_for = f"a frame from {one.local} at 2"
+    subject.waiting_for = f"a frame from {one.local} at 2"
     arrived: list[Frame] = []
     while not arrived:
         one.transport.send([(2, b"hello")])
         with trio.move_on_after(_RETRY_SECONDS):
             arrived = await two.receive()
-    lab.waiting_for = ""
+    subject.waiting_for = ""
     with trio.move_on_after(5 * _RETRY_SECONDS):
         while True:
             await two.receive()
 
 
-async def _checkpoints(lab: Lab) -> None:
+async def _checkpoints(subject: Subject) -> None:
     """Receive yields to other tasks even when frames are ready."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one, lab.open(2, peers) as two:
-        await _first_contact(lab, one, two)
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one, subject.open(2, peers) as two:
+        await _first_contact(subject, one, two)
         for _ in range(3):
-            _, frame = one.tag(2, 64, lab.random)
+            _, frame = one.tag(2, 64, subject.random)
             while True:
                 one.transport.send([(2, frame)])
                 with trio.move_on_after(_RETRY_SECONDS) as scope, trio.testing.assert_checkpoints():
@@ -341,10 +341,10 @@ async def _checkpoints(lab: Lab) -> None:
                     break
 
 
-async def _one_receiver(lab: Lab) -> None:
+async def _one_receiver(subject: Subject) -> None:
     """A second task in receive gets BusyResourceError, and the first goes on."""
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one, lab.station(2, peers) as two:
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one, subject.station(2, peers) as two:
         await trio.testing.wait_all_tasks_blocked()
         busy = False
         with trio.move_on_after(_RETRY_SECONDS):
@@ -353,12 +353,12 @@ async def _one_receiver(lab: Lab) -> None:
             except trio.BusyResourceError:
                 busy = True
         _require(busy, "a second receive did not raise BusyResourceError")
-        await lab.deliver(two, one, [b"still received"])
+        await subject.deliver(two, one, [b"still received"])
 
 
-async def _closing(lab: Lab) -> None:
+async def _closing(subject: Subject) -> None:
     """Closed, a waiting receive ends with ClosedResourceError, and send drops and counts."""
-    peers = lab.fresh_peers(2)
+    peers = subject.fresh_peers(2)
     outcomes: list[str] = []
 
     async def wait(transport: Transport) -> None:
@@ -369,7 +369,7 @@ async def _closing(lab: Lab) -> None:
             outcomes.append("closed")
 
     async with trio.open_nursery() as nursery:
-        async with lab.open(1, peers) as transport:
+        async with subject.open(1, peers) as transport:
             nursery.start_soon(wait, transport)
             await trio.testing.wait_all_tasks_blocked()
         with trio.move_on_after(50 * _RETRY_SECONDS):
@@ -384,37 +384,37 @@ async def _closing(lab: Lab) -> None:
     _require(transport.stats.dropped.total() > before, "send after closing was not counted")
 
 
-async def _options_checked(lab: Lab) -> None:
+async def _options_checked(subject: Subject) -> None:
     """An unknown option is a TransportError."""
-    options = {**lab.options, "no_such_option_exists": 1}
+    options = {**subject.options, "no_such_option_exists": 1}
     refused = False
     with suppress(TypeError):
         try:
-            async with lab.open_transport(1, lab.fresh_peers(2), **options):
+            async with subject.open_transport(1, subject.fresh_peers(2), **options):
                 pass
         except TransportError as error:
             refused = "\n" not in str(error)
     _require(refused, "no TransportError of one line for an unknown option")
 
 
-async def _garbage(lab: Lab) -> None:
+async def _garbage(subject: Subject) -> None:
     """Bytes that are not the transport's own are dropped and counted, and harm nobody."""
-    if lab.inject_garbage is None:
+    if subject.inject_garbage is None:
         return
-    peers = lab.fresh_peers(2)
-    async with lab.station(1, peers) as one, lab.station(2, peers) as two:
+    peers = subject.fresh_peers(2)
+    async with subject.station(1, peers) as one, subject.station(2, peers) as two:
         two.tagged_only = True
         injected = 0
         for garbage in (b"\0" * 64, b"\xff" * 64, b"GET / HTTP/1.1\r\n\r\n", b"", None):
-            data = lab.random.randbytes(5000) if garbage is None else garbage
-            await lab.inject_garbage(peers[2], data)
+            data = subject.random.randbytes(5000) if garbage is None else garbage
+            await subject.inject_garbage(peers[2], data)
             injected += bool(data)
-            lab.waiting_for = f"the bytes {data[:16]!r} to be counted in stats.dropped"
+            subject.waiting_for = f"the bytes {data[:16]!r} to be counted in stats.dropped"
             await _until_dropped(two.transport, injected)
-            await lab.deliver(one, two, [one.tag(2, 64, lab.random)[1]])
+            await subject.deliver(one, two, [one.tag(2, 64, subject.random)[1]])
 
 
-CHECKS: dict[str, Callable[[Lab], Awaitable[None]]] = {
+CHECKS: dict[str, Callable[[Subject], Awaitable[None]]] = {
     "arrival": _arrival,
     "integrity": _integrity,
     "refusal": _refusal,

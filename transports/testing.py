@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 import trio
 
-from transports._conformance import CHECKS, BrokenPromise, FreshPeers, InjectGarbage, Lab
+from transports._conformance import CHECKS, BrokenPromise, FreshPeers, InjectGarbage, Subject
 from transports.api import NodeId, OpenTransport
 
 PROMISES: tuple[str, ...] = tuple(CHECKS)
@@ -41,13 +41,13 @@ async def check_transport(
     for name in promises:
         check = CHECKS[name]
         source = random.Random(f"{seed} {name}")
-        lab = Lab(open_transport, fresh_peers, dict(options or {}), inject_garbage, source)
+        subject = Subject(open_transport, fresh_peers, dict(options or {}), inject_garbage, source)
         promise = f"{name}: {(check.__doc__ or '').strip()}"
         try:
             with trio.fail_after(within_seconds):
-                await check(lab)
+                await check(subject)
         except trio.TooSlowError:
-            still = f" Still waiting for {lab.waiting_for}." if lab.waiting_for else ""
+            still = f" Still waiting for {subject.waiting_for}." if subject.waiting_for else ""
             # The trace of a cancellation, nursery by nursery, would only hide the line.
             raise BrokenPromise(f"{promise} Not so within {within_seconds} s.{still}") from None
         except Exception as error:
