@@ -13,7 +13,7 @@ from paxos_core.durable import Snapshot
 from paxos_core.learner import Learner
 from paxos_core.messages import Chosen, Learn, SnapshotChunk, SnapshotRequest
 from paxos_core.ready import CaughtUp, Outbox
-from paxos_core.types import NO_NODE, NodeId, Slot
+from paxos_core.types import NO_NODE, SLOT_BELIEVED_MAX, NodeId, Slot
 
 PAGE_SLOTS_MAX = 256
 CHUNK_OVERHEAD_BYTES = 160
@@ -125,7 +125,7 @@ class CatchUp:
 
     def receive_snapshot_chunk(self, sender: NodeId, chunk: SnapshotChunk) -> Snapshot | None:
         """The next bytes of a snapshot; the whole once it is complete and sound."""
-        if chunk.slot <= self._learner.watermark:
+        if not self._learner.watermark < chunk.slot <= SLOT_BELIEVED_MAX:
             return None
         if chunk.bytes_total > self._config.limits.snapshot_bytes_max:
             return None

@@ -189,7 +189,8 @@ class Election:
     def become_candidate(self, ballot: Ballot) -> None:
         """Phase 1 of `ballot` begins."""
         self.role = Role.CANDIDATE
-        self.see(ballot)
+        # Our own is above whatever is believed of others, so it is never in doubt.
+        self.seen = max(self.seen, ballot)
         self._asked = NO_BALLOT
         self.silent_ticks = 0
         self._rest()

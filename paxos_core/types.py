@@ -29,6 +29,8 @@ ROUND_MAX: Final = (1 << (64 - NODE_BITS)) - 1
 ROUND_BELIEVED_MAX: Final = ROUND_MAX >> 1
 """Nobody counts this far. A higher round is a damaged number: believed, it would leave no
 ballot above it."""
+SLOT_BELIEVED_MAX: Final = U64_MAX >> 1
+"""No log is this long. A snapshot of a later slot is a lie: behind it the numbers would end."""
 
 
 def make_ballot(round_number: int, node: NodeId) -> Ballot:

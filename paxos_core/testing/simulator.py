@@ -162,8 +162,15 @@ class Simulation:
             limits=plan.limits,
         )
         ledger = Ledger(self.history.applied, self.history.restored)
-        node.service = Service(Replica(config, state), ledger, plan.session_limits)
+        replica = self.make_replica(node, config, state)
+        node.service = Service(replica, ledger, plan.session_limits)
         self.pump(node)
+
+    def make_replica(
+        self, node: SimulatedNode, config: ReplicaConfig, state: DurableState
+    ) -> Replica:
+        """The replica of `node`, whose disk says `state`; to be overridden for another core."""
+        return Replica(config, state)
 
     def crash(self, node: SimulatedNode) -> None:
         """`node` stops at once; its disk keeps what it likes of the unfinished."""

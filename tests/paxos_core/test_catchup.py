@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from core_kit import chosen, config, drain, follower_with_log, of_type, to_node, value_of
 
-from paxos_core import CaughtUp, Limits, Ready, Replica
+from paxos_core import CaughtUp, Codec, Limits, Ready, Replica
 from paxos_core import messages as m
 from paxos_core.catchup import ASKS_PER_PEER, PAGE_SLOTS_MAX
 from paxos_core.checksum import checksum
@@ -266,6 +266,19 @@ def test_a_wrong_chunk_installs_nothing(change: dict[str, int | bytes]) -> None:
     replica.receive(2, m.SnapshotChunk(**good))  # type: ignore[arg-type]
     install = drain(replica).install
     assert install == Snapshot(5, checksum(b"state"), b"state")
+
+
+@pytest.mark.parametrize(("slot", "watermark"), [(1 << 63, 0), ((1 << 63) - 1, (1 << 63) - 1)])
+def test_a_snapshot_of_a_slot_that_no_log_reaches_is_not_installed(
+    slot: int, watermark: int
+) -> None:
+    replica = Replica(config(1))
+    replica.receive(2, m.SnapshotChunk(slot, 0, 5, 5, checksum(b"state"), b"state"))
+    assert replica.status().watermark == watermark
+    for _ in range(100):
+        replica.tick()
+        for _, message in drain(replica).messages:
+            Codec(1, 1).encode(message)
 
 
 def test_chunks_of_two_snapshots_are_never_mixed() -> None:

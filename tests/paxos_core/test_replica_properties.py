@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from core_kit import (
     any_message,
+    campaign,
     config,
     elect,
     explore,
@@ -24,7 +25,7 @@ from paxos_core import messages as m
 from paxos_core.checksum import checksum
 from paxos_core.durable import Promised, Record, Voted
 from paxos_core.election import Role
-from paxos_core.types import U64_MAX, ballot_node, make_ballot
+from paxos_core.types import ROUND_BELIEVED_MAX, U64_MAX, ballot_node, make_ballot
 
 LIMITS = Limits(window_slots=2, vote_slots_max=4, log_keep_slots=2, snapshot_bytes_max=100)
 members_and_strangers = st.sampled_from([1, 2, 3, 2, 3, 4, 65535, 70000, 0])
@@ -330,6 +331,14 @@ def test_the_last_ballot_of_all_does_not_make_time_raise(message: m.Message) -> 
     for _ in range(200):
         replica.tick()
         replica.take()
+    assert replica.poison is None
+
+
+def test_the_last_ballot_that_is_believed_can_be_campaigned_above_more_than_once() -> None:
+    replica = Replica(config(1))
+    replica.receive(2, m.Prepare(ROUND_BELIEVED_MAX << 16 | 2, 0))
+    prepares = [campaign(replica).ballot for _ in range(3)]
+    assert prepares == sorted(set(prepares))
     assert replica.poison is None
 
 
