@@ -1,0 +1,85 @@
+"""The simulator's clusters with C in them: every replica in lockstep, or some of each kind."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from paxos_core import Replica, ReplicaConfig
+from paxos_core.durable import DurableState
+from paxos_core.testing import Options, Simulation, SimulationFailure, Violation
+from paxos_core.testing.chance import stream
+from paxos_core.testing.members import SimulatedNode
+
+from .cores import PairCore, TwinCore
+from .pair import Difference, MakeSide, Pair
+from .setup import Setup
+from .twin import Twin
+
+_CORE = 31
+SHADOW_LOG_SLOTS = 1 << 12
+SHADOW_OPEN_SLOTS = 1 << 12
+
+
+def setup_of(config: ReplicaConfig, node: SimulatedNode, memory_bytes: int = 1 << 20) -> Setup:
+    """What `node` starts from: its disk."""
+    records = tuple(node.disk.records)
+    return Setup(config, records, SHADOW_OPEN_SLOTS, SHADOW_LOG_SLOTS, memory_bytes)
+
+
+class ShadowedSimulation(Simulation):
+    """Every replica is a pair: what the simulator does to it happens to its twin too."""
+
+    def __init__(self, options: Options, make: MakeSide = Twin) -> None:
+        self._make_side = make
+        super().__init__(options)
+
+    def make_replica(
+        self, node: SimulatedNode, config: ReplicaConfig, state: DurableState
+    ) -> Replica:
+        """A pair."""
+        setup = setup_of(config, node)
+        return cast(Replica, PairCore(setup, Pair(setup, self._make_side)))
+
+
+class MixedSimulation(Simulation):
+    """Some nodes run Python, some C, as the seed says; `python_permille` of them Python."""
+
+    def __init__(
+        self, options: Options, python_permille: int = 0, memory_bytes: int = 4 << 20
+    ) -> None:
+        self._python_permille = python_permille
+        self._memory_bytes = memory_bytes
+        self.cores: list[TwinCore] = []
+        super().__init__(options)
+
+    def make_replica(
+        self, node: SimulatedNode, config: ReplicaConfig, state: DurableState
+    ) -> Replica:
+        """A core of this node's kind: the same one after every restart."""
+        if stream(self.options.seed, _CORE, node.id).happens(self._python_permille):
+            return Replica(config, state)
+        setup = setup_of(config, node, self._memory_bytes)
+        core = TwinCore(setup, Twin(setup))
+        self.cores.append(core)
+        return cast(Replica, core)
+
+
+def shadow(seed: int, make: MakeSide = Twin) -> None:
+    """One seed of the simulator, every replica in lockstep. Raises `Difference`."""
+    try:
+        ShadowedSimulation(Options(seed), make).run()
+    except SimulationFailure as failure:
+        raise _difference_in(failure) or failure from None
+
+
+def _difference_in(failure: BaseException) -> Difference | None:
+    """The simulator reports whatever is raised inside as a failure of its own."""
+    error: BaseException | None = failure
+    while error is not None:
+        if isinstance(error, Difference):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+__all__ = ["MixedSimulation", "ShadowedSimulation", "Violation", "shadow"]
