@@ -11,7 +11,7 @@ from typing import cast
 import trio
 
 from transports._datagrams import enlarge_buffers, reason
-from transports.api import NodeId, TransportError, split_host_port
+from transports.api import NodeId, TransportError, read_addresses, split_host_port
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
@@ -43,7 +43,7 @@ async def choose_family(peers: Mapping[NodeId, str]) -> socket.AddressFamily:
 
     Every endpoint is given the same peers, so every one chooses alike. Raises `TransportError`.
     """
-    families = {numeric_family(address) for address in peers.values()} - {None}
+    families = set(read_addresses("udp", peers, numeric_family).values()) - {None}
     if len(families) > 1:
         raise TransportError(
             "udp: the replicas' addresses mix IPv4 and IPv6, and a socket speaks one of them: "

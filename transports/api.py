@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     Options = TypeVar("Options", bound=DataclassInstance)
+
+Address = TypeVar("Address")
 
 NodeId = int
 """An endpoint: 1..65535 a replica, above that a client's endpoint (up to 2**63 - 1)."""
@@ -156,6 +158,22 @@ def read_options(kind: type[Options], transport: str, options: Mapping[str, obje
     return kind(**options)
 
 
+def read_addresses(
+    transport: str, peers: Mapping[NodeId, str], read: Callable[[str], Address]
+) -> dict[NodeId, Address]:
+    """Have `read` read each replica's address.
+
+    Raises its `TransportError` with the names of transport and replica before it.
+    """
+    found: dict[NodeId, Address] = {}
+    for peer, address in peers.items():
+        try:
+            found[peer] = read(address)
+        except TransportError as error:
+            raise TransportError(f"{transport}: replica {peer}: {error}") from error
+    return found
+
+
 def split_host_port(address: str) -> tuple[str, int]:
     """Split `host:port`, `1.2.3.4:port` or `[::1]:port`. Else `TransportError`."""
     host, colon, port = address.rpartition(":")
@@ -182,6 +200,7 @@ __all__ = [
     "TransportStats",
     "UnknownTransport",
     "group_frames",
+    "read_addresses",
     "read_options",
     "split_host_port",
 ]

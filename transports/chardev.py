@@ -48,6 +48,7 @@ from transports.api import (
     TransportError,
     TransportStats,
     group_frames,
+    read_addresses,
     read_options,
 )
 
@@ -450,7 +451,7 @@ def _why_refused(path: str, config: ConfigStruct, error: OSError) -> str:
 
 def read_macs(peers: Mapping[NodeId, str]) -> dict[NodeId, bytes]:
     """The replicas' MACs. Raises `TransportError`."""
-    return {peer: read_mac(address) for peer, address in peers.items()}
+    return read_addresses("kmod", peers, read_mac)
 
 
 def open_relay_device(

@@ -31,7 +31,7 @@ from transports._ethernet_sockets import (
     read_mac,
 )
 from transports._packets import FRAME_OVERHEAD_BYTES
-from transports.api import NodeId, TransportError, read_options
+from transports.api import NodeId, TransportError, read_addresses, read_options
 
 _SOURCE = slice(6, 12)
 _INTERFACE_LOST = (errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
@@ -143,7 +143,7 @@ async def open_ethernet(
     chosen = read_options(EthernetOptions, "ethernet", options)
     check_link("ethernet", chosen.interface, chosen.ethertype)
     check_ids(local, peers)
-    macs = {peer: read_mac(address) for peer, address in peers.items()}
+    macs = read_addresses("ethernet", peers, read_mac)
     name, ethertype = chosen.interface, chosen.ethertype
     with open_socket() as sock:
         interface = inspect("ethernet", sock, name, local, macs, chosen.frame_bytes_max)

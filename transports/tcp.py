@@ -30,6 +30,7 @@ from transports.api import (
     TransportError,
     TransportStats,
     group_frames,
+    read_addresses,
     read_options,
     split_host_port,
 )
@@ -419,10 +420,10 @@ class TcpTransport(Transport):
 
 
 def _check_ids(local: NodeId, peers: Mapping[NodeId, str]) -> None:
-    for peer, address in peers.items():
+    for peer in peers:
         if not 0 < peer < FIRST_CLIENT_ID:
             raise TransportError(f"a replica's id is in 1..{FIRST_CLIENT_ID - 1}, not {peer}")
-        split_host_port(address)
+    read_addresses("tcp", peers, split_host_port)
     if local not in peers and not FIRST_CLIENT_ID <= local <= LAST_CLIENT_ID:
         raise TransportError(
             f"endpoint {local} has no address: add it to the peers, "

@@ -52,6 +52,7 @@ from transports.api import (
     TransportError,
     TransportStats,
     group_frames,
+    read_addresses,
     read_options,
 )
 from transports.framing import (
@@ -328,10 +329,10 @@ class ZeroMqTransport(Transport):
 
 
 def _check_ids(local: NodeId, peers: Mapping[NodeId, str]) -> None:
-    for peer, address in peers.items():
+    for peer in peers:
         if not 0 < peer < FIRST_CLIENT_ID:
             raise TransportError(f"a replica's id is in 1..{FIRST_CLIENT_ID - 1}, not {peer}")
-        check_address(address)
+    read_addresses("zeromq", peers, check_address)
     if local not in peers and not FIRST_CLIENT_ID <= local <= LAST_CLIENT_ID:
         raise TransportError(
             f"endpoint {local} has no address: add it to the peers, "

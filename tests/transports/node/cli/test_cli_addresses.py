@@ -37,22 +37,23 @@ def write(transport: str, first: str, second: str) -> None:
 def test_all_in_another_notation(paxos, home: Path, transport: str, kind: str) -> None:
     form = ADDRESSES[kind]
     write(transport, form.format(1), form.format(2))
-    refused(paxos, form.format(1))
+    refused(paxos, transport, 1, form.format(1))
 
 
 @pytest.mark.parametrize(("transport", "kind"), WRONG)
 def test_one_peer_in_another_notation(paxos, home: Path, transport: str, kind: str) -> None:
     own = ADDRESSES[min(OWN[transport])]
     write(transport, own.format(1), ADDRESSES[kind].format(2))
-    refused(paxos, ADDRESSES[kind].format(2))
+    refused(paxos, transport, 2, ADDRESSES[kind].format(2))
 
 
-def refused(paxos, address: str) -> None:
-    """Both a node and a client say which address is wrong, and what one looks like."""
+def refused(paxos, transport: str, replica: int, address: str) -> None:
+    """Both a node and a client say whose address is wrong, and what one looks like."""
     for arguments in (["node", 1, "--first-start"], ["submit", "x"], ["status"]):
         result = paxos(*arguments)
         assert result.status == 2, result.err
-        assert f"bad address {address!r}: write " in result.complaint
+        said = f"{transport}: replica {replica}: bad address {address!r}: write "
+        assert said in result.complaint
 
 
 @pytest.mark.parametrize(
