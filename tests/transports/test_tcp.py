@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
+from ipv6_cases import need_ipv6
 
 from transports._tcp_sockets import _connect
 from transports.api import Frame, TransportError
@@ -292,8 +293,8 @@ async def test_a_dialling_socket_that_meets_itself_has_not_connected() -> None:
 
 @pytest.mark.parametrize("host", ["[::1]", "localhost"])
 async def test_other_forms_of_address(host: str) -> None:
-    if host == "[::1]" and not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
+    if host == "[::1]":
+        need_ipv6()
     peers = {i: f"{host}:{port_of(a)}" for i, a in free_tcp_addresses(2).items()}
     async with open_tcp(1, peers) as one, open_tcp(2, peers) as two:
         await until_received(one, two, (2, b"x"))

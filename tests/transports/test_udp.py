@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import trio
 import trio.testing
+from ipv6_cases import need_ipv6
 
 from transports import _udp_sockets
 from transports._packets import FRAME_OVERHEAD_BYTES, pack
@@ -35,10 +36,8 @@ def free_addresses(n: int, host: str = "127.0.0.1") -> dict[int, str]:
 
 
 def free_v6_addresses(n: int) -> dict[int, str]:
-    try:
-        return free_addresses(n, "::1")
-    except OSError:
-        pytest.skip("no IPv6 here")
+    need_ipv6()
+    return free_addresses(n, "::1")
 
 
 def port_of(address: str) -> int:

@@ -13,6 +13,7 @@ import pytest
 import trio
 import zmq
 import zmq.auth
+from ipv6_cases import need_ipv6
 
 from transports._zeromq_sockets import endpoint_of, hello, identity_of
 from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Frame, TransportError
@@ -489,8 +490,8 @@ async def test_keys_that_cannot_be_used_say_why(
 
 @pytest.mark.parametrize("host", ["[::1]", "localhost"])
 async def test_other_forms_of_address(host: str) -> None:
-    if host == "[::1]" and not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
+    if host == "[::1]":
+        need_ipv6()
     peers = {i: f"tcp://{host}:{port_of(a)}" for i, a in over_tcp(2).items()}
     async with open_zeromq(1, peers) as one, open_zeromq(2, peers) as two:
         await until_received(one, two, (2, b"x"))
