@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,16 @@ def test_everything_is_frozen() -> None:
 def test_a_written_file_reads_back_the_same(text: str) -> None:
     config = parse(text)
     assert parse(to_toml(config)) == config
+
+
+def test_a_written_file_does_not_set_what_gives_way_to_small_frames() -> None:
+    """A value would read as if every frame held it; the same default stands in a comment."""
+    written = to_toml(parse(NODES))
+    assert "# command_bytes_max = 32768 (less where the transport's frames hold less)" in written
+    assert "command_bytes_max" not in tomllib.loads(written)["limits"]
+    assert "command_bytes_max = 900" in to_toml(
+        parse(f"{NODES}[limits]\ncommand_bytes_max = 900\n")
+    )
 
 
 printable = st.text(

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
+from paxos_core.config import Limits
+
 if TYPE_CHECKING:
     from transports.node.config.types import ClusterConfig
 
@@ -72,7 +74,8 @@ def one_line(text: str) -> str:
 def to_toml(config: ClusterConfig) -> str:
     """A file that reads back as the same configuration, next to the same `base`.
 
-    What has its default is written too, so that the file shows every key.
+    What has its default is written too, so that the file shows every key; one default
+    gives way to small frames, and so stands in a comment.
     """
     lines = [
         "# One file for all nodes and clients of a cluster.",
@@ -91,7 +94,7 @@ def to_toml(config: ClusterConfig) -> str:
         sizes = config.quorum
         lines += ["", "[quorum]", f"phase1 = {sizes.phase1}", f"phase2 = {sizes.phase2}"]
     lines += ["", "[timing]", f"tick_ms = {config.tick_ms}", *_fields(config.timing)]
-    lines += ["", "[limits]", *_fields(config.limits)]
+    lines += ["", "[limits]", *_limits(config.limits)]
     lines += ["", "[log]", f"level = {_value(config.log.level)}"]
     lines += [f"format = {_value(config.log.format)}", ""]
     return "\n".join(lines)
@@ -100,6 +103,15 @@ def to_toml(config: ClusterConfig) -> str:
 def _fields(part: object) -> list[str]:
     names: tuple[str, ...] = type(part).__slots__  # type: ignore[attr-defined]
     return [f"{name} = {_value(getattr(part, name))}" for name in names]
+
+
+def _limits(limits: Limits) -> list[str]:
+    lines = _fields(limits)
+    if limits.command_bytes_max == Limits().command_bytes_max:
+        # As a value it would promise what not every frame holds.
+        at = lines.index(f"command_bytes_max = {limits.command_bytes_max}")
+        lines[at] = f"# {lines[at]} (less where the transport's frames hold less)"
+    return lines
 
 
 def _split(key: str) -> tuple[str, ...]:
