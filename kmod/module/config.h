@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef PAXOS_CONFIG_H
+#define PAXOS_CONFIG_H
+
+#include <linux/netdevice.h>
+
+#include "../uapi/paxos.h"
+
+int paxos_config_check(struct paxos_config *config);
+int paxos_config_fit(struct paxos_config *config, const struct net_device *dev);
+
+#endif
