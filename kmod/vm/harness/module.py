@@ -32,7 +32,8 @@ def build(kernel: Kernel, sources: Path, into: Path) -> Path:
     Raises `CannotRun` and `BuildFailed`.
     """
     require({"make": "make", "gcc-12": "gcc-12"})
-    ignore = shutil.ignore_patterns("vm", "build", "*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "*.so")
+    made = ("build", "*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "*.so")
+    ignore = shutil.ignore_patterns("vm", *made)
     shutil.copytree(sources, into, ignore=ignore)
     checks = ["C=2"] if shutil.which("sparse") else []
     command = ["make", "-C", str(into), "module", f"KDIR={kernel.headers}", "W=1", *checks]
