@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
+import os
 import socket
 import struct
 from collections.abc import Mapping
@@ -21,6 +22,13 @@ FRAME_BYTES_MIN = 528
 """What the protocol above cannot do without, and a tag of a cluster key."""
 FRAME_BYTES_MAX = 65_481
 ETHERTYPE_MIN = 0x0600
+ETHERTYPES_TAKEN = {
+    0x0800: "IPv4",
+    0x0806: "ARP",
+    0x86DD: "IPv6",
+    0x8100: "VLAN tags",
+    0x88A8: "VLAN tags",
+}
 
 _INSTRUCTION = struct.Struct("=HBBI")
 _KEEP_WHOLE = 0xFFFFFFFF
@@ -114,7 +122,7 @@ def inspect(
     if not interface.up:
         raise TransportError(
             f"{layer}: interface {name} is down: bring it up, as with ip link set {name} up"
-        )
+        ) from OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
     wanted = peers.get(local, interface.mac)
     if wanted != interface.mac:
         raise TransportError(
@@ -144,6 +152,11 @@ def check_link(layer: str, name: str, ethertype: int) -> None:
     if not ETHERTYPE_MIN <= ethertype <= 0xFFFF:
         raise TransportError(
             f"{layer}: ethertype is in {ETHERTYPE_MIN:#x}..0xffff, not {ethertype:#x}"
+        )
+    if ethertype in ETHERTYPES_TAKEN:
+        raise TransportError(
+            f"{layer}: ethertype {ethertype:#06x} is that of {ETHERTYPES_TAKEN[ethertype]}: "
+            "take another, such as 0x88b5 or 0x88b6"
         )
 
 

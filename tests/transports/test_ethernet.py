@@ -446,6 +446,7 @@ ON_P1 = {"interface": "p1"}
         (1, PEERS, {"interface": "p2"}, f"has the address {mac(1)}, but .* p2 is {mac(2)}"),
         (1, PEERS, {"interface": "closed"}, "closed is down: .* ip link set closed up"),
         (1, PEERS, {**ON_P1, "ethertype": 0x5FF}, "ethertype is in 0x600..0xffff, not 0x5ff"),
+        (1, PEERS, {**ON_P1, "ethertype": 0x86DD}, "ethertype 0x86dd is that of IPv6: take anothe"),
         (1, PEERS, {**ON_P1, "frame_bytes_max": 1_475}, "the MTU of p1 is 1500, too small .*1501"),
         (1, PEERS, {**ON_P1, "vlan": 7}, "ethernet has no option 'vlan'"),
         (9, PEERS, ON_P1, "endpoint 9 has no address"),
@@ -463,6 +464,16 @@ async def test_what_cannot_be_opened_says_why(
         async with open_ethernet(local, peers, **options):
             pass
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("network")
+async def test_an_interface_that_is_down_is_the_systems_fault() -> None:
+    """By which a command's exit status goes: the configuration may be right."""
+    ip("link", "add", "closed", "type", "bridge")
+    with pytest.raises(TransportError, match="closed is down") as raised:
+        async with open_ethernet(1, PEERS, interface="closed"):
+            pytest.fail("opened")
+    assert isinstance(raised.value.__cause__, OSError)
 
 
 @pytest.mark.usefixtures("network")

@@ -40,8 +40,15 @@ DOUBTS: Final = {
     "handshake_failed": "a node closed the connection at once; does it have the same transport, "
     "and the same keys?",
     "impostor": "the key is not that of the node that it claims to be; is each key in its place?",
+    "oversized": "a frame was larger than this node's transport or interface takes; are "
+    "frame_bytes_max and the MTU the same everywhere, and as they were at the start?",
 }
 """Cause of a drop in the transport -> what an operator should look for."""
+
+
+INTERFACE_DOWN: Final = (
+    "the interface is down or missing; it is used again once it is up, with the node's MAC"
+)
 
 
 async def tell_doubts(node: Node) -> None:
@@ -79,6 +86,9 @@ def _tell_drops(node: Node, log: NodeLogger, counted: Mapping[str, int]) -> dict
         if dropped.get(cause, 0) > counted.get(cause, 0):
             reason = doubt.format(transport=node.config.transport)
             log.noisy("foreign", cause, count=dropped[cause], reason=reason)
+    cause = "interface_down"
+    if dropped.get(cause, 0) > counted.get(cause, 0):
+        log.noisy("not_sent", cause, count=dropped[cause], reason=INTERFACE_DOWN)
     return dropped
 
 

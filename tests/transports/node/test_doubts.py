@@ -75,3 +75,15 @@ async def test_what_comes_and_does_not_belong_is_told_once(
     (line,) = said(log, "foreign")
     assert f"cause={cause} " in line
     assert "{" not in line
+
+
+async def test_an_interface_that_is_down_is_told(
+    tmp_path: Path, autojump_clock: object, log: StringIO
+) -> None:
+    async with open_cluster(make_config(tmp_path)) as cluster:
+        await cluster.leader()
+        cluster.nodes[1].dropped["interface_down"] += 3
+        await watch(cluster.nodes[1], 5)
+    (line,) = said(log, "not_sent")
+    assert "cause=interface_down count=3 " in line
+    assert "it is used again once it is up" in line

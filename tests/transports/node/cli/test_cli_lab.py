@@ -17,6 +17,7 @@ from lab_cases import LabProcess, interfaces, laboratory, left_of, need_laborato
 from transports.node.cli import main
 from transports.node.cli.failures import Failure
 from transports.node.cli.lab import claim, commands, network
+from transports.node.cli.lab import ip as lab_ip
 from transports.node.cli.lab.claim import Description, Laboratory
 from transports.node.cli.lab.inside import inside
 from transports.node.cli.lab.network import open_network, processes_in
@@ -139,10 +140,22 @@ def test_wrong_use(paxos, arguments: list[str], message: str) -> None:
 
 def test_without_rights(paxos, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    for arguments in (["run"], ["clean"], ["link", "n1", "up"], ["exec", "n1", "true"]):
+    for arguments in (["run"], ["clean"], ["list"], ["link", "n1", "up"], ["exec", "n1", "true"]):
         result = paxos("lab", *arguments)
         assert result.status == 1
         assert result.complaint.startswith("a laboratory needs root")
+
+
+def test_as_a_root_without_rights(paxos, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that nobody gave more."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(lab_ip, "_rights", lambda: 1 << 12)
+    for arguments in (["run"], ["clean"], ["list"]):
+        result = paxos("lab", *arguments)
+        assert result.status == 1
+        assert result.complaint.startswith(
+            "a laboratory needs the right CAP_SYS_ADMIN, which this root has not: run it outside"
+        )
 
 
 def test_without_the_tool(paxos, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
@@ -209,6 +222,22 @@ def test_what_a_kill_leaves_behind_is_cleaned(paxos, home: Path) -> None:
         assert shell.wait(END_SECONDS) == -signal.SIGTERM
         assert lab.remains == set()
     assert lab.number not in paxos("lab", "clean", "-o", "json").json["removed"]
+
+
+def test_a_kill_while_it_is_made_leaves_nothing_that_is_not_cleaned(paxos, home: Path) -> None:
+    need_laboratory()
+    temporary = home / "tmp"
+    temporary.mkdir()
+    process = spawn("lab", "run", err=home / "err", env={**os.environ, "TMPDIR": str(temporary)})
+    while not any(temporary.iterdir()):
+        assert process.poll() is None
+    process.kill()
+    process.wait(END_SECONDS)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.pid in paxos("lab", "clean", "-o", "json").json["removed"]
+    assert left_of(process.pid) == set()
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_next_one_cleans_too(home: Path) -> None:

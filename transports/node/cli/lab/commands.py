@@ -206,6 +206,7 @@ def list_(output: str) -> None:
     from transports.node.cli.lab.network import link_is_up
     from transports.node.cli.output import print_json, print_table
 
+    _check_available()
     found = laboratories()
     stations = {one.number: [station.name for station in one.plan.stations] for one in found}
     down = {
@@ -257,13 +258,10 @@ def clean(everything: bool, output: str) -> None:
     A laboratory removes itself however it ends, unless it is killed. Starting
     another one cleans as well.
     """
-    from transports.node.cli.lab.ip import unavailable
     from transports.node.cli.lab.network import clean as clean_up
     from transports.node.cli.output import print_json
 
-    reason = unavailable()
-    if reason is not None:
-        raise Failure(reason)
+    _check_available()
     removed = clean_up(also_held=everything)
     if output == JSON:
         print_json({"removed": removed})
@@ -272,14 +270,20 @@ def clean(everything: bool, output: str) -> None:
     click.echo(f"removed: {numbers}" if removed else "nothing to remove")
 
 
-def _choose(number: int | None) -> Laboratory:
-    """The laboratory that is meant. Raises `Misuse`, and `Failure` if there is none."""
-    from transports.node.cli.lab.claim import laboratories
+def _check_available() -> None:
+    """Without the rights one would see a part, and take it for the whole. Raises `Failure`."""
     from transports.node.cli.lab.ip import unavailable
 
     reason = unavailable()
     if reason is not None:
         raise Failure(reason)
+
+
+def _choose(number: int | None) -> Laboratory:
+    """The laboratory that is meant. Raises `Misuse`, and `Failure` if there is none."""
+    from transports.node.cli.lab.claim import laboratories
+
+    _check_available()
     running = {one.number: one for one in laboratories() if one.held}
     if not running:
         raise Failure("no laboratory is running; make one with: paxos lab run")

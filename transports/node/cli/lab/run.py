@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,6 +15,7 @@ import trio
 
 from transports.node.cli.demo_cluster import CONFIG_NAME, ProcessCluster
 from transports.node.cli.failures import Failure
+from transports.node.cli.lab.claim import Claim
 from transports.node.cli.lab.network import open_network
 from transports.node.cli.lab.plan import Plan, addresses, entering, options
 from transports.node.config import ClusterConfig, Scalar, StoreKind, to_toml
@@ -66,17 +70,14 @@ async def run_laboratory(wish: Wish, say: Callable[[str], None]) -> None:
     """
     nodes = range(1, wish.nodes + 1)
     with (
-        tempfile.TemporaryDirectory(prefix="paxos-lab-") as temporary,
         open_network(nodes, wish.mtu_bytes, ipv6=wish.ipv6) as (plan, claim),
+        _directory_for(claim) as directory,
     ):
-        directory = Path(temporary)
         config = make_config(wish, plan, directory)
         path = directory / CONFIG_NAME
         path.write_text(to_toml(config), encoding="utf-8")
         _make_stores(config)
-        claim.describe(
-            transport=wish.transport, store=wish.store, config=str(path), directory=temporary
-        )
+        claim.describe(transport=wish.transport, store=wish.store, config=str(path))
         cluster = ProcessCluster(
             config, lambda node: entering(plan.node(node).namespace), log_files=False
         )
@@ -87,6 +88,23 @@ async def run_laboratory(wish: Wish, say: Callable[[str], None]) -> None:
             await _watch(cluster, wish.nodes, say)
         finally:
             cluster.close()
+
+
+@contextmanager
+def _directory_for(claim: Claim) -> Iterator[Path]:
+    """A directory that goes with the laboratory. Raises `Failure`."""
+    name = f"paxos-lab-{claim.number}-{secrets.token_hex(4)}"
+    directory = Path(tempfile.gettempdir()) / name
+    # Said before it is made, so that whoever cleans up after a kill knows of it.
+    claim.describe(directory=str(directory))
+    try:
+        directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise Failure(f"{directory}: cannot be made ({error.strerror})") from error
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _make_stores(config: ClusterConfig) -> None:
