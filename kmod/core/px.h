@@ -22,6 +22,8 @@
 
 #include <px_deps.h>		/* u8..u64, size_t, bool, memcpy, memcmp, memset, crc: by include path */
 
+#pragma GCC visibility push(default)	/* all else stays inside a library */
+
 #define PX_MEMBERS_MAX	64
 
 struct px;			/* lies at the start of the caller's block */
@@ -159,5 +161,7 @@ void px_status(const struct px *px, struct px_status *status);
 
 /* Every number of the state, for comparison with the Python core: how many u64 (at most `max`). */
 u32 px_dump(const struct px *px, u64 *numbers, u32 max);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "px.h"
 
+#pragma GCC visibility push(default)	/* all else stays inside a library */
+
 enum px_port_kind {
 	PX_PORT_DEVICE,		/* messages go to px_next_message(), frames come by px_receive() */
 	PX_PORT_LIBRARY,	/* also FRAME and TICK in, SEND out */
@@ -43,5 +45,7 @@ void px_port_commit(struct px_port *port);
 
 /* Whether px_port_read() would give something. */
 bool px_port_readable(const struct px_port *port);
+
+#pragma GCC visibility pop
 
 #endif

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The records of uapi/paxos.h, to and from a core: what read() and write() of the
+ * device carry, and what the library's callers do.
+ */
+#include "px_port.h"
+#include "core.h"
+#include <paxos.h>
+
+#define HEADER_BYTES	40u
+#define TICKS_MAX	(1u << 20)	/* of one TICK */
+
+struct header {
+	u64 number[4];
+	u32 length;
+	u16 type;
+};
+
+/* All integers of records are little-endian. */
+static u64 read_le(const u8 *at, u32 bytes)
+{
+	u64 number = 0;
+
+	while (bytes--)
+		number = number << 8 | at[bytes];
+	return number;
+}
+
+static void write_le(u8 *at, u32 bytes, u64 number)
+{
+	for (; bytes--; number >>= 8)
+		*at++ = (u8)number;
+}
+
+static u64 padded(u64 bytes)
+{
+	return (bytes + PAXOS_RECORD_ALIGN - 1) & ~(u64)(PAXOS_RECORD_ALIGN - 1);
+}
+
+/* Writing */
+
+static bool read_header(struct header *header, const u8 *data, u64 bytes)
+{
+	if (bytes < HEADER_BYTES)
+		return false;
+	header->length = (u32)read_le(data, 4);
+	header->type = (u16)read_le(data + 4, 2);
+	for (u32 i = 0; i < 4; i++)
+		header->number[i] = read_le(data + 8 + 8 * i, 8);
+	return header->length >= HEADER_BYTES && padded(header->length) <= bytes;
+}
+
+static int pass_ticks(struct px *px, u64 ticks)
+{
+	int error = PX_OK;
+
+	for (ticks = px_min(ticks, TICKS_MAX); ticks && !error; ticks--)
+		error = px_tick(px);
+	return error;
+}
+
+/* PX_DROP_MALFORMED for a type that this port does not take. */
+static int take_network_record(struct px_port *port, const struct header *header, const u8 *payload)
+{
+	if (port->kind != PX_PORT_LIBRARY)
+		return PX_DROP_MALFORMED;
+	if (header->type == PAXOS_FRAME)
+		/* What a peer sends may be malformed too: then the frame is, not the record. */
+		return px_receive(port->px, header->number[0], payload,
+				  header->length - HEADER_BYTES);
+	return pass_ticks(port->px, header->number[0]);
+}
+
+static int take_record(struct px_port *port, const struct header *header, const u8 *payload)
+{
+	u32 bytes = header->length - HEADER_BYTES;
+	const u64 *number = header->number;
+
+	switch (header->type) {
+	case PAXOS_RESTORE:
+		return px_restore(port->px, payload, bytes);
+	case PAXOS_RESTORE_SNAPSHOT:
+		return px_restore_snapshot(port->px, number[0], (u32)number[1], number[2]);
+	case PAXOS_PROPOSE:
+		return px_propose(port->px, payload, bytes);
+	case PAXOS_PERSISTED:
+		return px_persisted(port->px, number[0]);
+	case PAXOS_COMPACT:
+		return px_replica_compact(port->px, number[0], (u32)number[1], number[2]);
+	default:
+		return take_network_record(port, header, payload);
+	}
+}
+
+static bool is_known(const struct px_port *port, u16 type)
+{
+	if (type == PAXOS_FRAME || type == PAXOS_TICK)
+		return port->kind == PX_PORT_LIBRARY;
+	return type >= PAXOS_RESTORE && type <= PAXOS_COMPACT;
+}
+
+static bool must_wait(u16 type, int error)
+{
+	return type == PAXOS_PROPOSE && (error == PX_OVERLOADED || error == PX_DROP_NO_MEMORY);
+}
+
+/**
+ * px_port_write() - take whole records
+ * @port: the port
+ * @data: the records
+ * @bytes: how many bytes they are
+ *
+ * Return: the bytes taken, less than @bytes if a record must wait or is none;
+ * PX_DROP_MALFORMED if the first is none.
+ */
+s64 px_port_write(struct px_port *port, const u8 *data, u64 bytes)
+{
+	u64 taken = 0;
+	struct header header;
+
+	while (taken < bytes) {
+		int error;
+
+		if (!read_header(&header, data + taken, bytes - taken) ||
+		    !is_known(port, header.type))
+			return taken ? (s64)taken : PX_DROP_MALFORMED;
+		error = take_record(port, &header, data + taken + HEADER_BYTES);
+		if (must_wait(header.type, error))
+			break;
+		if (error < 0 && error > -16)
+			port->dropped[-error]++;
+		taken += padded(header.length);
+	}
+	return (s64)taken;
+}
+
+/* Without durability: the records are as good as written. Whether there were any. */
+static bool forget_records(struct px *px)
+{
+	struct px_record record;
+	bool some = false;
+
+	while (px_next_record(px, &record) == 1)
+		some = true;
+	return some;
+}
+
+/**
+ * px_port_settle() - take; and unless writes are to be durable, let them count as done
+ * @port: the port
+ *
+ * Return: 1 if there is anything to read or to send, else 0; PX_POISONED.
+ */
+int px_port_settle(struct px_port *port)
+{
+	struct px *px = port->px;
+	int found;
+
+	for (;;) {
+		found = px_take(px);
+		if (found < 0 || port->durable || !forget_records(px))
+			break;
+		found = px_persisted(px, px->outbox.taken);
+		if (found < 0)
+			break;
+	}
+	if (found < 0)
+		return found;
+	return px->outbox.ready_messages.head || px_port_readable(port);
+}
+
+/* Reading */
+
+struct reader {
+	u8 *data;
+	u64 bytes;
+	u64 used;
+	bool full;
+};
+
+/* Room for one record with its header written; NULL, and full, if it does not fit. */
+static u8 *begin(struct reader *reader, u16 type, u16 flags, u64 payload, const u64 *number)
+{
+	u64 length = HEADER_BYTES + payload;
+	u8 *at = reader->data + reader->used;
+
+	if (padded(length) > reader->bytes - reader->used) {
+		reader->full = true;
+		return NULL;
+	}
+	write_le(at, 4, length);
+	write_le(at + 4, 2, type);
+	write_le(at + 6, 2, flags);
+	for (u32 i = 0; i < 4; i++)
+		write_le(at + 8 + 8 * i, 8, number[i]);
+	memset(at + length, 0, (size_t)(padded(length) - length));
+	reader->used += padded(length);
+	return at + HEADER_BYTES;
+}
+
+/*
+ * The cursor must not pass what did not fit. So each of these looks at where the
+ * cursor is, and puts it back.
+ */
+static bool read_message(struct px *px, struct reader *reader)
+{
+	struct px_note *cursor = px->outbox.message_cursor;
+	u64 mask = px->outbox.message_mask, number[4] = { 0 };
+	struct px_message message;
+	u8 *at;
+
+	if (!px_peek_message(px, &message))
+		return false;
+	number[0] = message.to;
+	at = begin(reader, PAXOS_SEND, 0, message.bytes, number);
+	if (at) {
+		px_encode(px, &message, at);
+	} else {
+		px->outbox.message_cursor = cursor;
+		px->outbox.message_mask = mask;
+	}
+	return at;
+}
+
+static bool read_event(struct px *px, struct reader *reader)
+{
+	struct px_incident *cursor = px->outbox.event_cursor;
+	struct px_event event;
+	u8 *at;
+
+	if (!px_peek_event(px, &event))
+		return false;
+	at = begin(reader, event.type, 0, event.bytes,
+		   (const u64[4]){ event.a, event.b, event.c, event.d });
+	if (!at)
+		px->outbox.event_cursor = cursor;
+	else if (event.bytes)
+		memcpy(at, event.data, event.bytes);
+	return at;
+}
+
+static u8 *begin_record(struct reader *reader, const struct px_record *record)
+{
+	u16 flags = (u16)((record->checkpoint ? PAXOS_RECORD_CHECKPOINT : 0) |
+			  (record->last ? PAXOS_RECORD_LAST : 0));
+
+	if (record->snapshot)
+		return begin(reader, PAXOS_RECORD_SNAPSHOT, flags, 0,
+			     (const u64[4]){ record->write_id, record->snapshot_slot,
+					     record->snapshot_checksum, record->snapshot_bytes });
+	return begin(reader, PAXOS_RECORD, flags, record->bytes,
+		     (const u64[4]){ record->write_id, 0, 0, 0 });
+}
+
+static bool read_record(struct px *px, struct reader *reader)
+{
+	struct px_sheet *cursor = px->outbox.record_cursor;
+	u32 index = px->outbox.record_index;
+	struct px_record record;
+	u8 *at;
+
+	if (!px_peek_record(px, &record))
+		return false;
+	at = begin_record(reader, &record);
+	if (at) {
+		px_encode_record(px, &record, at);
+	} else {
+		px->outbox.record_cursor = cursor;
+		px->outbox.record_index = index;
+	}
+	return at;
+}
+
+static bool read_decided(struct px *px, struct reader *reader)
+{
+	u64 cursor = px->outbox.read_cursor;
+	struct px_decided decided;
+	u8 *at;
+
+	if (!px_peek_decided(px, &decided))
+		return false;
+	at = begin(reader, PAXOS_DECIDED, 0, decided.bytes,
+		   (const u64[4]){ decided.slot, decided.checksum, 0, 0 });
+	if (at)
+		memcpy(at, decided.value, decided.bytes);
+	else
+		px->outbox.read_cursor = cursor;
+	return at;
+}
+
+/* Events of a take come before its records: a checkpoint may name a snapshot just installed. */
+static bool record_is_older(const struct px *px)
+{
+	const struct px_outbox *outbox = &px->outbox;
+	const struct px_sheet *sheet = outbox->record_cursor;
+	const struct px_incident *event = outbox->event_cursor ? outbox->event_cursor->next :
+								  outbox->ready_events.head;
+
+	if (!sheet)
+		sheet = outbox->ready_records.head;
+	else if (outbox->record_index + 1 == sheet->count)
+		sheet = sheet->next;
+	return sheet && (!event || sheet->write_id < event->write_id);
+}
+
+static bool read_one(struct px_port *port, struct reader *reader)
+{
+	struct px *px = port->px;
+
+	if (port->kind == PX_PORT_LIBRARY && read_message(px, reader))
+		return true;
+	if (reader->full)
+		return false;
+	if (record_is_older(px))
+		return read_record(px, reader);
+	if (read_event(px, reader))
+		return true;
+	return !reader->full && read_decided(px, reader);
+}
+
+/**
+ * px_port_read() - whole records, as many as fit
+ * @port: the port
+ * @data: where to
+ * @bytes: how much room there is
+ *
+ * Return: the bytes written, 0 if there is nothing; -1 if the first does not fit;
+ * PX_POISONED.
+ */
+s64 px_port_read(struct px_port *port, u8 *data, u64 bytes)
+{
+	struct reader reader = { .data = data, .bytes = bytes };
+
+	if (port->px->poisoned)
+		return PX_POISONED;
+	px_rewind(port->px, port->kind == PX_PORT_LIBRARY);
+	while (read_one(port, &reader))
+		;
+	return reader.full && !reader.used ? -1 : (s64)reader.used;
+}
+
+/**
+ * px_port_commit() - what px_port_read() gave last is read
+ * @port: the port
+ */
+void px_port_commit(struct px_port *port)
+{
+	struct px *px = port->px;
+
+	if (port->kind == PX_PORT_LIBRARY)
+		px_commit_messages(px);
+	px_commit_records(px);
+	px_commit_events(px);
+	px_commit_decided(px);
+}
+
+/**
+ * px_port_readable() - whether px_port_read() would give something
+ * @port: the port
+ */
+bool px_port_readable(const struct px_port *port)
+{
+	const struct px_outbox *outbox = &port->px->outbox;
+
+	if (port->px->poisoned)
+		return false;
+	return (port->kind == PX_PORT_LIBRARY && outbox->ready_messages.head) ||
+	       outbox->ready_records.head || outbox->ready_events.head ||
+	       outbox->read_slot < outbox->ready_watermark;
+}
