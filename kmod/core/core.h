@@ -16,7 +16,7 @@
 #define PX_NODE_BITS		16
 #define PX_NODE_MAX		0xffffu
 #define PX_ROUND_BELIEVED_MAX	((((u64)1 << (64 - PX_NODE_BITS)) - 1) >> 1)
-#define PX_SLOT_BELIEVED_MAX	((u64)1 << 62)	/* types.py */
+#define PX_SLOT_BELIEVED_MAX	(PX_U64_MAX >> 1)	/* types.py */
 
 #define PX_VALUE_OVERHEAD_BYTES		160u	/* config.py */
 #define PX_FRAME_BYTES_MIN		512u

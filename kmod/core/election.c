@@ -207,7 +207,8 @@ void px_election_see(struct px *px, u64 ballot)
 void px_election_become_candidate(struct px *px, u64 ballot)
 {
 	px->election.role = PX_CANDIDATE;
-	px_election_see(px, ballot);
+	/* Our own is above whatever is believed of others, so it is never in doubt. */
+	px->election.seen = px_max(px->election.seen, ballot);
 	px->election.asked = 0;
 	px->election.silent_ticks = 0;
 	rest(px);
