@@ -7,6 +7,8 @@ for others, and an answer is bounded whoever asks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from paxos_core.checksum import checksum
 from paxos_core.config import ReplicaConfig
 from paxos_core.durable import Snapshot
@@ -222,13 +224,19 @@ class CatchUp:
         snapshot = self.snapshot
         if snapshot is None:
             return
-        offset = request.offset if request.slot == snapshot.slot else 0
-        total = len(snapshot.data)
-        end = min(offset + self._config.limits.page_bytes_max, total)
-        step = self._config.frame_bytes_max - CHUNK_OVERHEAD_BYTES
-        for start in range(offset, max(end, 1), step):
-            chunk = snapshot.data[start : min(start + step, end)]
-            self._outbox.send(
-                sender,
-                SnapshotChunk(snapshot.slot, start, end, total, snapshot.checksum, chunk),
-            )
+        for chunk in snapshot_page(self._config, snapshot, request.slot, request.offset):
+            self._outbox.send(sender, chunk)
+
+
+def snapshot_page(
+    config: ReplicaConfig, snapshot: Snapshot, slot: Slot, offset: int
+) -> Iterator[SnapshotChunk]:
+    """The page of `snapshot` from `offset` on; from 0 if `slot`, who asks says, is not its own."""
+    data = snapshot.data
+    first = offset if slot == snapshot.slot else 0
+    total = len(data)
+    end = min(first + config.limits.page_bytes_max, total)
+    step = config.frame_bytes_max - CHUNK_OVERHEAD_BYTES
+    for start in range(first, max(end, 1), step):
+        chunk = data[start : min(start + step, end)]
+        yield SnapshotChunk(snapshot.slot, start, end, total, snapshot.checksum, chunk)

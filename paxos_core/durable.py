@@ -73,7 +73,14 @@ class Snapshot:
     data: bytes
 
 
-Record = Promised | Voted | ChosenValue | ChosenUpTo | Snapshot
+@dataclass(slots=True)
+class RawRecord:
+    """A record that is encoded already, as a core that is not of Python hands it out."""
+
+    data: bytes
+
+
+Record = Promised | Voted | ChosenValue | ChosenUpTo | Snapshot | RawRecord
 
 _KINDS: Final[dict[type[Record], int]] = {
     Promised: 1,
@@ -102,6 +109,8 @@ _MARKERS: Final = {
 
 def encode_record(record: Record) -> bytes:
     """The bytes of one record."""
+    if isinstance(record, RawRecord):
+        return record.data
     kind = _KINDS[type(record)]
     pack = _PACKERS[kind].pack
     head = (_ARRAYS[kind], _UINT8, kind, _UINT64)
@@ -154,6 +163,21 @@ class DurableState:
     def first_slot(self) -> Slot:
         """The first slot of the log."""
         return self.snapshot.slot if self.snapshot else 0
+
+
+def restate(state: DurableState) -> list[Record]:
+    """The fewest records that describe `state`: `replay` of them gives it again."""
+    records: list[Record] = []
+    if state.promised != NO_BALLOT:
+        records.append(Promised(state.promised))
+    if state.snapshot is not None:
+        records.append(state.snapshot)
+    records += [ChosenValue(slot, *state.log[slot]) for slot in sorted(state.log)]
+    if state.log:
+        records.append(ChosenUpTo(state.watermark))
+    for _, vote in sorted(state.votes.items()):
+        records.append(Voted(vote.slot, vote.ballot, vote.checksum, vote.value))
+    return records
 
 
 def replay(records: Iterable[Record]) -> DurableState:

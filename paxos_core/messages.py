@@ -242,6 +242,13 @@ class StatusReply:
     status: bytes
 
 
+@dataclass(slots=True)
+class RawFrame:
+    """A message between replicas that stays encoded, for a core that reads frames itself."""
+
+    frame: bytes
+
+
 PeerMessage = (
     PreVote
     | PreVoteReply
@@ -260,4 +267,4 @@ PeerMessage = (
 ClientMessage = (
     OpenSession | SessionOpened | Request | Reply | Refused | StatusRequest | StatusReply
 )
-Message = PeerMessage | ClientMessage
+Message = PeerMessage | ClientMessage | RawFrame

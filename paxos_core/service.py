@@ -21,7 +21,7 @@ from paxos_core.config import VALUE_OVERHEAD_BYTES, SessionLimits
 from paxos_core.durable import Snapshot
 from paxos_core.errors import CommandTooLarge, MachineFailed, NotLeader, Overloaded
 from paxos_core.ready import Decided, LeaderChanged, Ready
-from paxos_core.replica import Replica
+from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.session import (
     NO_SESSION,
     Answered,
@@ -68,7 +68,7 @@ class SnapshotError(ValueError):
 
 
 class Service:
-    """One member of a replicated service. Takes over `replica` and `machine`.
+    """One member of a replicated service. Takes over `replica`, of any make, and `machine`.
 
     `take` applies what was decided, so that its `Ready` needs only writing and sending.
     """
@@ -93,7 +93,7 @@ class Service:
 
     def __init__(
         self,
-        replica: Replica,
+        replica: ReplicatedLog,
         machine: StateMachine,
         session_limits: SessionLimits | None = None,
     ) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from paxos_core import messages as m
 from paxos_core.batch import decode_batch
-from paxos_core.durable import ChosenUpTo, ChosenValue, Promised, Record, Snapshot, Voted
+from paxos_core.durable import (
+    ChosenUpTo,
+    ChosenValue,
+    Promised,
+    RawRecord,
+    Record,
+    Snapshot,
+    Voted,
+    decode_record,
+)
 from paxos_core.session import NO_SESSION, decode_group
 from paxos_core.types import Slot, format_ballot
 
@@ -110,3 +119,5 @@ def describe_record(record: Record) -> str:
             return f"chosen below {slot}"
         case Snapshot(slot, _, data):
             return f"snapshot below slot {slot}, {len(data)} bytes"
+        case RawRecord(data):
+            return describe_record(decode_record(data))

@@ -20,9 +20,11 @@ from paxos_core.durable import (
     ChosenValue,
     DurableState,
     Promised,
+    RawRecord,
     Record,
     Snapshot,
     Voted,
+    restate,
 )
 from paxos_core.types import U64_MAX, make_ballot
 
@@ -199,6 +201,28 @@ def test_any_records_give_a_sound_state_or_are_refused(records: list[Record]) ->
     assert all(slot >= state.watermark for slot in state.votes)
     assert all(v.ballot <= state.promised for v in state.votes.values())
     assert replay(records) == state
+
+
+@given(st.lists(any_record | st.sampled_from([voted(0, B1, V), voted(1, B2, W), ChosenUpTo(1)])))
+def test_a_state_restated_is_the_same_state(records: list[Record]) -> None:
+    try:
+        state = replay(records)
+    except RecordError:
+        return
+    assert replay(restate(state)) == state
+
+
+def test_what_is_restated_is_all_there_is() -> None:
+    kept = Snapshot(2, checksum(b"state"), b"state")
+    log = [chosen_value(2, V), chosen_value(3, W), ChosenUpTo(4)]
+    state = replay([Promised(B3), kept, *log, voted(5, B1, V), voted(4, B2, W)])
+    assert replay(restate(state)) == state
+    assert restate(state) == [Promised(B3), kept, *log, voted(4, B2, W), voted(5, B1, V)]
+    assert restate(DurableState()) == []
+
+
+def test_a_record_that_is_encoded_stays_as_it_is() -> None:
+    assert encode_record(RawRecord(b"as it is")) == b"as it is"
 
 
 def test_replay_is_the_same_for_any_split_of_the_same_records() -> None:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from transports._paxos_device import DROP_CAUSES, StatsStruct
+from transports._paxos_endpoint import Device
 from transports.api import TransportError
-from transports.chardev import Device, KmodOptions
+from transports.chardev import KmodOptions
 
 HEADER = struct.Struct("<IHHQQQQ")
 SEND, FRAME = 1, 2

@@ -18,22 +18,17 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 import trio
 
 from paxos_core import (
     CaughtUp,
-    Codec,
     DecodeError,
     DurableState,
     LeaderChanged,
     Poisoned,
-    QuorumSystem,
     RecordError,
-    Replica,
-    ReplicaConfig,
     Service,
     StateMachine,
     decode_record,
@@ -43,11 +38,11 @@ from paxos_core import (
 from paxos_core.messages import Message
 from paxos_core.ready import Event, SnapshotTooLarge
 from paxos_core.types import format_ballot
-from transports.api import Frame, Transport, TransportError
-from transports.node.config import ClusterConfig, ConfigError, check_frame
+from transports.api import Frame, TransportError
+from transports.node.config import ClusterConfig, ConfigError
+from transports.node.cores import Core, open_core
 from transports.node.dedicated import collect_less, feed_drains, open_more_files
 from transports.node.logs import NodeLogger
-from transports.node.opening import open_endpoint
 from transports.node.store.api import Store, StoreDamaged, StoreError, StoreIdentity
 from transports.node.store.log_open import open_store
 from transports.node.store.memory import MemoryStore
@@ -85,8 +80,8 @@ class Node:
     def __init__(
         self,
         config: ClusterConfig,
+        core: Core,
         service: Service,
-        transport: Transport,
         store: Store,
         log: NodeLogger,
         dedicated: bool = False,
@@ -96,11 +91,12 @@ class Node:
         self.id = service.replica.config.node
         self.dropped: Counter[str] = Counter()
         """Frames that the transport delivered and the node refused, by cause."""
+        self._core = core
         self._service = service
-        self._transport = transport
+        self._transport = core.transport
         self._store = store
         self._log = log
-        self._codec = Codec(config.cluster_id, self.id)
+        self._codec = core.codec
         service.describe = self.status
         self._changed = trio.Event()
         self._watchers: set[trio.MemorySendChannel[NodeEvent]] = set()
@@ -125,15 +121,18 @@ class Node:
     def status(self) -> dict[str, Any]:
         """What `paxos status` shows of this node; names to numbers and strings."""
         stats = self._transport.stats
+        dropped = stats.dropped + self.dropped + Counter(self._core.dropped())
         return {
             **self._service.status(),
+            **self._transport.describe(),
+            "core": self._core.name,
             "transport": self.config.transport,
             "store": "durable" if self._store.durable else "memory",
             "frames_sent": stats.frames_sent,
             "frames_received": stats.frames_received,
             "bytes_sent": stats.bytes_sent,
             "bytes_received": stats.bytes_received,
-            "dropped": dict(sorted((stats.dropped + self.dropped).items())),
+            "dropped": dict(sorted(dropped.items())),
         }
 
     async def wait_for_leader(self) -> int:
@@ -280,15 +279,15 @@ async def open_node(
     store, records = _open_store(config, node, first_start)
     state = _replay(config, node, store, records)
     try:
-        async with open_endpoint(config, node) as transport:
-            check_frame(config, transport.frame_bytes_max)
-            replica = Replica(_replica_config(config, node, store, transport), state)
-            running = Node(config, Service(replica, machine), transport, store, log, dedicated)
+        voting, durable = store.identity.voting, store.durable
+        async with open_core(config, node, state, voting=voting, durable=durable) as core:
+            running = Node(config, core, Service(core.replica, machine), store, log, dedicated)
             log.event(
                 "started",
                 transport=config.transport,
-                store="durable" if store.durable else "memory",
-                voting=store.identity.voting,
+                core=core.name,
+                store="durable" if durable else "memory",
+                voting=voting,
                 chosen=state.watermark,
             )
             _begin(running)
@@ -355,22 +354,6 @@ def _replay(
             f"{config.store_path(node)}: {error}; its promises are unknown, so it must not vote: "
             f"move it away and make another with paxos init --node {node} --non-voting"
         ) from error
-
-
-def _replica_config(
-    config: ClusterConfig, node: int, store: Store, transport: Transport
-) -> ReplicaConfig:
-    quorums = QuorumSystem(config.nodes, config.phase1, config.phase2)
-    seed = blake2b(f"{config.cluster_id} {node}".encode(), digest_size=8).digest()
-    return ReplicaConfig(
-        node,
-        quorums,
-        frame_bytes_max=transport.frame_bytes_max,
-        seed=int.from_bytes(seed, "big"),
-        voting=store.identity.voting,
-        timing=config.timing,
-        limits=config.limits,
-    )
 
 
 def _ids(config: ClusterConfig) -> str:

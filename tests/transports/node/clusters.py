@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import own_network
 import trio
 
 from transports.node import ClusterConfig, Node, create_store, open_node, parse_config
+from transports.node.config import CoreKind
 from transports.node.machines import Journal
 from transports.node.store.api import StoreIdentity
 from transports.testing import free_tcp_addresses
@@ -74,9 +76,11 @@ def make_config(
     extra: str = "",
     over: str = "",
     make_stores: bool = True,
+    core: str = "python",
 ) -> ClusterConfig:
     """`over` tells whose addresses the nodes have, if not those of `transport`."""
-    lines = [f'cluster = "test"\ntransport = "{transport}"\nstore = "{store}"', "[nodes]"]
+    words = f'cluster = "test"\ntransport = "{transport}"\nstore = "{store}"\ncore = "{core}"'
+    lines = [words, "[nodes]"]
     placed = addresses(over or transport, size)
     lines += [f'{node} = "{address}"' for node, address in placed.items()]
     config = parse_config("\n".join([*lines, extra]), source="test", base=base)
@@ -92,6 +96,8 @@ class Cluster:
 
     config: ClusterConfig
     nursery: trio.Nursery
+    cores: Mapping[int, CoreKind] = field(default_factory=dict)
+    """Those that are not as the configuration says."""
     nodes: dict[int, Node] = field(default_factory=dict)
     machines: dict[int, Recorder] = field(default_factory=dict)
     _scopes: dict[int, trio.CancelScope] = field(default_factory=dict)
@@ -127,11 +133,10 @@ class Cluster:
     async def _run(self, node: int, first_start: bool, task_status: trio.TaskStatus[None]) -> None:
         self._ended[node] = trio.Event()
         machine = Recorder()
+        config = replace(self.config, core=self.cores.get(node, self.config.core))
         try:
             with trio.CancelScope() as self._scopes[node]:
-                async with open_node(
-                    self.config, node, machine, first_start=first_start
-                ) as running:
+                async with open_node(config, node, machine, first_start=first_start) as running:
                     self.nodes[node], self.machines[node] = running, machine
                     task_status.started()
                     await trio.sleep_forever()
@@ -141,10 +146,12 @@ class Cluster:
 
 
 @asynccontextmanager
-async def open_cluster(config: ClusterConfig) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    config: ClusterConfig, cores: Mapping[int, CoreKind] = MappingProxyType({})
+) -> AsyncIterator[Cluster]:
     async with AsyncExitStack() as stack:
         nursery = await stack.enter_async_context(trio.open_nursery())
-        cluster = Cluster(config, nursery)
+        cluster = Cluster(config, nursery, cores)
         for node in config.nodes:
             await cluster.start(node, first_start=True)
         yield cluster

@@ -99,6 +99,31 @@ def test_every_table() -> None:
     assert config.log == LogConfig("debug", "json")
 
 
+def test_a_core_is_chosen_by_a_word() -> None:
+    assert parse(NODES).core == "python"
+    config = parse('core = "c"\n' + NODES)
+    assert config.core == "c"
+    assert not config.kernel_replica
+    assert 'core = "c"' in to_toml(config)
+    assert "core: " in mistake('core = "fortran"\n' + NODES)
+
+
+KERNEL = NODES + '[transport_options]\ninterface = "eth0"\nmode = "{}"\n'
+
+
+def test_a_replica_in_the_kernel_has_no_other_core_and_no_key() -> None:
+    replica, relay = KERNEL.format("replica"), KERNEL.format("relay")
+    config = parse('transport = "kmod"\n' + replica)
+    assert config.kernel_replica
+    assert parse(to_toml(config)) == config
+    assert "relay" in mistake('transport = "kmod"\ncore = "python"\n' + replica)
+    said = mistake('transport = "kmod"\n' + replica + 'key_file = "key"\n')
+    assert "transport_options.key_file: a replica in the kernel does not seal its frames" in said
+    for text in (relay + 'key_file = "key"\n', relay):
+        assert not parse('transport = "kmod"\ncore = "c"\n' + text).kernel_replica
+    assert not parse('transport = "pigeon"\ncore = "c"\n' + replica).kernel_replica
+
+
 def test_the_cluster_number_is_fixed_by_its_name() -> None:
     assert parse(NODES).cluster_id == 0x2AD2_5EE4_1503_46D6
     assert parse('cluster = "other"\n' + NODES).cluster_id != parse(NODES).cluster_id

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,16 @@ from transports.node.cli.demo_places import Place, make_place
 from transports.node.cli.demo_report import Narrator, Report, print_report
 from transports.node.cli.demo_run import run_demo
 from transports.node.cli.failures import FAILED, Misuse
-from transports.node.cli.options import check_transport_name, output_option
+from transports.node.cli.options import (
+    check_core,
+    check_transport_name,
+    core_option,
+    mode_option,
+    output_option,
+)
 from transports.node.cli.running import run
-from transports.node.config import ClusterConfig, StoreKind, to_toml
+from transports.node.config import ClusterConfig, CoreKind, Scalar, StoreKind, to_toml
+from transports.node.cores import load_c_core
 from transports.node.logs import LOGGER_NAME, configure_logging
 from transports.node.store.api import StoreIdentity
 from transports.node.store.log_create import create_store
@@ -34,9 +42,12 @@ Examples:
   paxos demo --store memory
   paxos demo --transport memory --keep demo-files
   paxos demo --transport ethernet       (as root: it makes network namespaces)
+  paxos demo --transport kmod --mode replica
 """
 )
 @click.option("--transport", default="tcp", show_default=True, metavar="NAME")
+@core_option
+@mode_option
 @click.option(
     "--store", type=click.Choice(["durable", "memory"]), default="durable", show_default=True
 )
@@ -50,7 +61,15 @@ Examples:
 )
 @click.option("--keep", metavar="DIR", help="Work in DIR, a new or empty one, and keep it.")
 @output_option
-def demo(transport: str, store: StoreKind, commands: int, keep: str | None, output: str) -> int:
+def demo(
+    transport: str,
+    core: CoreKind | None,
+    mode: str | None,
+    store: StoreKind,
+    commands: int,
+    keep: str | None,
+    output: str,
+) -> int:
     """Three nodes agree, lose their leader, and lose nothing.
 
     A client submits commands to three nodes on loopback or, over ethernet, in
@@ -60,41 +79,57 @@ def demo(transport: str, store: StoreKind, commands: int, keep: str | None, outp
     acknowledged command is applied exactly once.
     """
     check_transport_name(transport)
+    check_core(transport, mode, core)
+    kind = Kind(transport, mode, core or "python", store)
     with Narrator(commands) as narrator:
-        report = run(lambda: _run(transport, store, commands, keep, narrator))
+        report = run(lambda: _run(kind, commands, keep, narrator))
     print_report(report, output)
     if keep is not None and output == "table":
         click.echo(f"kept: {keep}")
     return 0 if report.fault is None else FAILED
 
 
-async def _run(
-    transport: str, store: StoreKind, commands: int, keep: str | None, narrator: Narrator
-) -> Report:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What kind of cluster is shown."""
+
+    transport: str
+    mode: str | None
+    """`relay` or `replica`, with `kmod` alone."""
+    core: CoreKind
+    store: StoreKind
+
+
+async def _run(kind: Kind, commands: int, keep: str | None, narrator: Narrator) -> Report:
+    if kind.core == "c":
+        # Built once, here, before three nodes do it; and a failure is said by itself.
+        load_c_core()
     # All of it within the run, where a signal cancels instead of killing: whatever a place
     # has made is removed.
     with ExitStack() as opened:
         directory = opened.enter_context(_directory(keep))
-        place = make_place(transport, NODES, opened)
-        config = _configure(transport, store, place, directory)
+        place = make_place(kind.transport, NODES, opened)
+        config = _configure(kind, place, directory)
         if place.one_process:
             opened.enter_context(_logging_to(directory / "nodes.log"))
         async with open_cluster(config, place) as cluster:
             return await run_demo(cluster, config, commands, narrator)
 
 
-def _configure(transport: str, store: StoreKind, place: Place, directory: Path) -> ClusterConfig:
+def _configure(kind: Kind, place: Place, directory: Path) -> ClusterConfig:
     """Write the configuration and make the stores."""
+    mode: dict[str, Scalar] = {} if kind.mode is None else {"mode": kind.mode}
     config = ClusterConfig(
         nodes=place.addresses,
         base=directory,
         cluster=f"demo-{os.getpid()}",
-        transport=transport,
-        store=store,
-        transport_options=place.options,
+        transport=kind.transport,
+        store=kind.store,
+        transport_options={**place.options, **mode},
+        core=kind.core,
     )
     (directory / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")
-    if store == "durable":
+    if kind.store == "durable":
         for node in NODES:
             create_store(
                 config.store_path(node), StoreIdentity(config.cluster_id, node, voting=True)

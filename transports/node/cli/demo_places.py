@@ -91,7 +91,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _laboratory(nodes: Sequence[int], held: ExitStack) -> Place:
+def _laboratory(nodes: Sequence[int], held: ExitStack, transport: str = "ethernet") -> Place:
     """A network namespace for each node and one for the client, which this thread enters."""
     from transports.node.cli.lab.inside import inside
     from transports.node.cli.lab.network import open_network
@@ -100,10 +100,19 @@ def _laboratory(nodes: Sequence[int], held: ExitStack) -> Place:
     plan, _claim = held.enter_context(open_network(nodes))
     held.enter_context(inside(plan.client.namespace))
     return Place(
-        addresses(plan, "ethernet"),
-        options("ethernet"),
+        addresses(plan, transport),
+        options(transport),
         entering=lambda node: entering(plan.node(node).namespace),
     )
+
+
+def _laboratory_with_the_module(nodes: Sequence[int], held: ExitStack) -> Place:
+    from transports.chardev import availability
+
+    reason = availability()
+    if reason is not None:
+        raise Failure(f"kmod: {reason}")
+    return _laboratory(nodes, held, "kmod")
 
 
 PLACES: Final[Mapping[str, Callable[[Sequence[int], ExitStack], Place]]] = {
@@ -112,6 +121,7 @@ PLACES: Final[Mapping[str, Callable[[Sequence[int], ExitStack], Place]]] = {
     "udp": _datagram_ports,
     "zeromq": _zeromq_ports,
     "ethernet": _laboratory,
+    "kmod": _laboratory_with_the_module,
 }
 
 

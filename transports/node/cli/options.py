@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -12,7 +13,7 @@ import click
 from transports.node.cli.failures import Failure, Misuse
 
 if TYPE_CHECKING:
-    from transports.node.config import ClusterConfig
+    from transports.node.config import ClusterConfig, CoreKind
 
 CONFIG_DEFAULT: Final = "paxos.toml"
 JSON: Final = "json"
@@ -100,6 +101,43 @@ def check_joins_processes(config: ClusterConfig, path: str) -> None:
         raise Misuse(
             f'{path}: transport = "memory" joins tasks of one process; write transport = "tcp"'
         )
+
+
+def core_option(command: _Command) -> _Command:
+    """``--core python|c``, as `core`; None for what the configuration says."""
+    return click.option(
+        "--core",
+        type=click.Choice(["python", "c"]),
+        help="What decides in a node, in place of the configuration's word.",
+    )(command)
+
+
+def mode_option(command: _Command) -> _Command:
+    """``--mode relay|replica``, as `mode`; None without it."""
+    return click.option(
+        "--mode",
+        type=click.Choice(["relay", "replica"]),
+        help="With --transport kmod: what is in the kernel.  [default: relay]",
+    )(command)
+
+
+def check_core(transport: str, mode: str | None, core: CoreKind | None) -> None:
+    """That ``--mode`` and ``--core`` go with ``--transport``, and together. Raises `Misuse`."""
+    if mode is not None and transport != "kmod":
+        raise Misuse("--mode goes with --transport kmod; leave it out")
+    if mode == "replica" and core is not None:
+        raise Misuse("--core: the core of --mode replica is in the kernel; leave it out")
+
+
+def choose_core(config: ClusterConfig, core: CoreKind | None) -> ClusterConfig:
+    """`config` with the core that ``--core`` gives. Raises `Misuse`."""
+    if core is None:
+        return config
+    if config.kernel_replica:
+        raise Misuse(
+            '--core: with mode = "replica" a node has its core in the kernel; leave it out'
+        )
+    return replace(config, core=core)
 
 
 def check_node(config: ClusterConfig, node: int, path: str) -> None:

@@ -16,12 +16,14 @@ from transports.node.cli.failures import Failure, Interrupted, Misuse
 from transports.node.cli.options import (
     check_joins_processes,
     check_node,
+    choose_core,
     config_option,
+    core_option,
     read_config,
     search_here,
 )
 from transports.node.cli.running import run
-from transports.node.config import ClusterConfig
+from transports.node.config import ClusterConfig, CoreKind
 from transports.node.doubts import tell_doubts
 from transports.node.logs import NodeLogger, configure_logging
 from transports.node.machines import Journal
@@ -53,6 +55,7 @@ Examples:
     help="The state machine, made by calling FACTORY. Without it: a journal, which numbers "
     "the commands.",
 )
+@core_option
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["text", "json"]))
 @click.option(
@@ -65,6 +68,7 @@ def node(
     config_path: str,
     first_start: bool,
     machine: str | None,
+    core: CoreKind | None,
     log_level: str | None,
     log_format: str | None,
     stop_with_stdin: bool,
@@ -76,7 +80,7 @@ def node(
     """
     if not __debug__:
         raise Misuse("the core relies on its assertions; start Python without -O")
-    config = read_config(config_path)
+    config = choose_core(read_config(config_path), core)
     check_joins_processes(config, config_path)
     check_node(config, node, config_path)
     if first_start and config.store != "memory":

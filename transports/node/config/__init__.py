@@ -10,6 +10,7 @@ from transports.node.config.text import to_toml
 from transports.node.config.types import (
     ClusterConfig,
     ConfigError,
+    CoreKind,
     LogConfig,
     LogFormat,
     LogLevel,
@@ -21,6 +22,7 @@ from transports.node.config.types import (
 __all__ = [
     "ClusterConfig",
     "ConfigError",
+    "CoreKind",
     "LogConfig",
     "LogFormat",
     "LogLevel",

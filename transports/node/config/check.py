@@ -16,7 +16,7 @@ import msgspec
 from paxos_core.config import Limits, Timing
 from paxos_core.types import NODE_MAX
 from transports.node.config.text import Place, one_line
-from transports.node.config.types import ConfigError, QuorumSizes, Scalar, StoreKind
+from transports.node.config.types import ConfigError, CoreKind, QuorumSizes, Scalar, StoreKind
 
 NODES_MAX: Final = 15
 NAME_CHARACTERS_MAX: Final = 255
@@ -40,6 +40,7 @@ TICKS_BOUND: Final = 1_000_000
 CHOICES: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
     {
         ("store",): 'give "durable" or "memory"',
+        ("core",): 'give "python" or "c"',
         ("log", "level"): 'give "debug", "info", "warning" or "error"',
         ("log", "format"): 'give "text" or "json"',
     }
@@ -53,6 +54,7 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transport: str = "tcp"
     store: StoreKind = "durable"
     data: str = "data"
+    core: CoreKind = "python"
 
 
 def parse_toml(text: str, place: Place) -> dict[str, Any]:
@@ -167,6 +169,17 @@ def read_options(place: Place, table: dict[str, Any]) -> dict[str, Scalar]:
         if isinstance(value, float) and not math.isfinite(value):
             raise mistake(place, path, f"{value} is not a number", "give a finite one")
     return dict(table)
+
+
+def check_kernel_replica(place: Place, tables: Mapping[str, Any]) -> None:
+    """What a replica in the kernel leaves no choice of. Raises `ConfigError`."""
+    if "core" in tables:
+        problem = 'with mode = "replica" a node has its core in the kernel'
+        raise mistake(place, ("core",), problem, 'remove the key, or give mode = "relay"')
+    if "key_file" in tables.get("transport_options", {}):
+        problem = "a replica in the kernel does not seal its frames"
+        cure = 'remove the key, or give mode = "relay"'
+        raise mistake(place, ("transport_options", "key_file"), problem, cure)
 
 
 def read_quorum(place: Place, table: dict[str, Any] | None, nodes: int) -> QuorumSizes | None:

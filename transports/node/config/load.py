@@ -72,6 +72,7 @@ def parse_config(text: str, *, source: str, base: Path) -> ClusterConfig:
         transport=top.transport,
         store=top.store,
         data=top.data,
+        core=top.core,
         transport_options=check.read_options(place, tables.get("transport_options", {})),
         quorum=check.read_quorum(place, tables.get("quorum"), len(nodes)),
         tick_ms=tick_ms,
@@ -79,6 +80,8 @@ def parse_config(text: str, *, source: str, base: Path) -> ClusterConfig:
         limits=check.read_limits(place, tables.get("limits", {})),
         log=check.read_table(place, "log", tables.get("log", {}), LogConfig),
     )
+    if config.kernel_replica:
+        check.check_kernel_replica(place, tables)
     _check_frame_option(place, config)
     return config
 

@@ -83,6 +83,7 @@ def to_toml(config: ClusterConfig) -> str:
         f"transport = {_value(config.transport)}",
         f"store = {_value(config.store)}",
         f"data = {_value(config.data)}",
+        *([] if config.kernel_replica else [f"core = {_value(config.core)}"]),
         "",
         "[nodes]",
     ]

@@ -15,6 +15,7 @@ from paxos_core.config import Limits, Timing
 
 Scalar = str | int | float | bool
 StoreKind = Literal["durable", "memory"]
+CoreKind = Literal["python", "c"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -56,6 +57,8 @@ class ClusterConfig:
     timing: Timing = field(default_factory=Timing)
     limits: Limits = field(default_factory=Limits)
     log: LogConfig = field(default_factory=LogConfig)
+    core: CoreKind = "python"
+    """What a node's core is made of, unless it is in the kernel."""
 
     def __post_init__(self) -> None:
         nodes = MappingProxyType(dict(sorted(self.nodes.items())))
@@ -67,6 +70,11 @@ class ClusterConfig:
     def cluster_id(self) -> int:
         """The cluster's number on the wire and in a store: 64 bits of a hash of its name."""
         return int.from_bytes(blake2b(self.cluster.encode(), digest_size=8).digest(), "big")
+
+    @property
+    def kernel_replica(self) -> bool:
+        """Whether nodes have their core in the kernel."""
+        return self.transport == "kmod" and self.transport_options.get("mode") == "replica"
 
     @property
     def phase1(self) -> int:

@@ -10,6 +10,7 @@ import pytest
 from cli_cases import END_SECONDS, spawn, wait_until_gone, wait_until_said
 from lab_cases import interfaces, left_of, need_laboratory
 
+from transports.chardev import availability
 from transports.node.cli.demo_places import PLACES
 from transports.node.cli.lab.network import processes_in
 
@@ -22,7 +23,33 @@ def need(transport: str) -> None:
 
 
 def test_every_transport_has_its_place() -> None:
-    assert tuple(PLACES) == TRANSPORTS
+    # Through the module it runs where the module is: tests/kmod/guest.
+    assert tuple(PLACES) == (*TRANSPORTS, "kmod")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--mode", "relay"), "--mode goes with --transport kmod"),
+        (("--transport", "kmod", "--mode", "replica", "--core", "c"), "is in the kernel"),
+        (("--transport", "kmod", "--mode", "teleport"), "teleport"),
+        (("--core", "fortran"), "fortran"),
+    ],
+)
+@pytest.mark.parametrize("command", [("demo",), ("lab", "run")])
+def test_what_does_not_go_together_is_refused(
+    paxos, command: tuple[str, ...], arguments: tuple[str, ...], complaint: str
+) -> None:
+    result = paxos(*command, *arguments)
+    assert result.status == 2
+    assert complaint in result.err
+
+
+@pytest.mark.skipif(availability() is None, reason="the module is here")
+def test_without_the_module_it_says_how_to_load_it(paxos) -> None:
+    result = paxos("demo", "--transport", "kmod")
+    assert result.status == 1
+    assert "load the module" in result.err + result.out
 
 
 @pytest.mark.parametrize("store", ["durable", "memory"])

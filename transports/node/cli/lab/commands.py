@@ -18,13 +18,21 @@ from transports.node.cli.lab.plan import (
     MTU_MAX,
     MTU_MIN,
     NODES_MAX,
+    RAW,
     namespace_of,
 )
-from transports.node.cli.options import JSON, check_transport_name, output_option
+from transports.node.cli.options import (
+    JSON,
+    check_core,
+    check_transport_name,
+    core_option,
+    mode_option,
+    output_option,
+)
 
 if TYPE_CHECKING:
     from transports.node.cli.lab.claim import Laboratory
-    from transports.node.config import StoreKind
+    from transports.node.config import CoreKind, StoreKind
 
 LOSS_MAX: Final = 0.9
 DELAY_MS_MAX: Final = 1_000.0
@@ -73,6 +81,8 @@ Examples:
     "--nodes", type=click.IntRange(1, NODES_MAX), default=3, show_default=True, metavar="N"
 )
 @click.option("--transport", default="ethernet", show_default=True, metavar="NAME")
+@core_option
+@mode_option
 @click.option(
     "--store", type=click.Choice(["memory", "durable"]), default="memory", show_default=True
 )
@@ -102,6 +112,8 @@ Examples:
 def run(
     nodes: int,
     transport: str,
+    core: CoreKind | None,
+    mode: str | None,
     store: StoreKind,
     mtu: int,
     loss: float,
@@ -117,7 +129,10 @@ def run(
         raise Misuse("--transport memory joins tasks of one process; choose another, such as tcp")
     if ipv6:
         _check_ipv6(transport, mtu)
-    wish = Wish(nodes, transport, store, mtu, loss, delay, ipv6)
+    check_core(transport, mode, core)
+    if mode == "replica" and (loss or delay):
+        raise Misuse("--loss and --delay reach no replica in the kernel; take --mode relay")
+    wish = Wish(nodes, transport, store, mtu, loss, delay, ipv6, core or "python", mode)
     try:
         run_under_trio(lambda: run_laboratory(wish, click.echo), last=True)
     except Interrupted:
@@ -126,7 +141,7 @@ def run(
 
 
 def _check_ipv6(transport: str, mtu_bytes: int) -> None:
-    if transport == "ethernet":
+    if transport in RAW:
         raise Misuse("--ipv6 is for transports over IP, and raw Ethernet has none; leave it out")
     if mtu_bytes < IPV6_MTU_MIN:
         raise Misuse(f"--mtu {mtu_bytes}: IPv6 needs {IPV6_MTU_MIN} or more; raise it")

@@ -15,6 +15,8 @@ CLIENT: Final = "client"
 BRIDGE: Final = "br0"
 INTERFACE: Final = "eth0"
 PORT: Final = 7100
+RAW: Final = ("ethernet", "kmod")
+"""Transports without IP."""
 NODES_MAX: Final = 15
 MTU_MIN, MTU_MAX, MTU_DEFAULT = 576, 65_535, 1_500
 IPV6_MTU_MIN: Final = 1_280
@@ -98,7 +100,7 @@ def read_namespace(namespace: str) -> tuple[int, str] | None:
 def addresses(plan: Plan, transport: str) -> dict[int, str]:
     """Node -> address, in the notation of `transport`; `host:port` for one not known here."""
     stations = {node: plan.node(node) for node in plan.nodes}
-    if transport == "ethernet":
+    if transport in RAW:
         return {node: station.mac for node, station in stations.items()}
     scheme = "tcp://" if transport == "zeromq" else ""
     hosts = {
@@ -110,7 +112,7 @@ def addresses(plan: Plan, transport: str) -> dict[int, str]:
 
 def options(transport: str) -> Mapping[str, Scalar]:
     """What `transport` must be told in a laboratory."""
-    return {"interface": INTERFACE} if transport == "ethernet" else {}
+    return {"interface": INTERFACE} if transport in RAW else {}
 
 
 def entering(namespace: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from transports.node.cli.failures import Failure
 from transports.node.cli.lab.claim import Claim
 from transports.node.cli.lab.network import open_network
 from transports.node.cli.lab.plan import Plan, addresses, entering, options
-from transports.node.config import ClusterConfig, Scalar, StoreKind, to_toml
+from transports.node.config import ClusterConfig, CoreKind, Scalar, StoreKind, to_toml
 from transports.node.store.api import StoreIdentity
 from transports.node.store.log_create import create_store
 
@@ -39,17 +39,22 @@ class Wish:
     delay_ms: float = 0.0
     """How long each is held back there."""
     ipv6: bool = False
+    core: CoreKind = "python"
+    mode: str | None = None
+    """`relay` or `replica`, with `kmod` alone."""
 
 
 def make_config(wish: Wish, plan: Plan, directory: Path) -> ClusterConfig:
     """The configuration of the laboratory's nodes and clients."""
+    mode: dict[str, Scalar] = {} if wish.mode is None else {"mode": wish.mode}
     config = ClusterConfig(
         nodes=addresses(plan, wish.transport),
         base=directory,
         cluster=f"lab-{plan.laboratory}",
         transport=wish.transport,
         store=wish.store,
-        transport_options=options(wish.transport),
+        transport_options={**options(wish.transport), **mode},
+        core=wish.core,
     )
     if not (wish.loss or wish.delay_ms):
         return config

@@ -1,0 +1,66 @@
+"""A way to a core that takes and gives the records of `kmod/uapi/paxos.h`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from paxos_core.election import Role
+from transports._paxos_device import DeviceRecord
+
+ROLES: Final = (Role.FOLLOWER, Role.CANDIDATE, Role.LEADER)
+"""In the order of `enum paxos_role`."""
+
+
+@dataclass(slots=True)
+class CoreStatus:
+    """What a core says of itself; the names are those of `ReplicaStatus`."""
+
+    role: Role
+    voting: bool
+    leader: int
+    ballot: int
+    promised: int
+    watermark: int
+    first_slot: int
+    in_flight_slots: int
+    pending_bytes: int
+    log_bytes: int
+    lags: bool
+    snapshot_due: bool
+    poisoned: int
+    """0, or the number of the invariant that broke."""
+
+
+class Channel(Protocol):
+    """Takes input records and gives output records, always whole ones."""
+
+    name: str
+    """What the core is: `c` or `kernel`."""
+
+    counts_ticks: bool
+    """Whether time is told by TICK records; else the core has a clock of its own."""
+
+    durable: bool
+    """Whether RECORDs come out and PERSISTED is waited for."""
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Frames that the core refused, by cause, as far as nobody else counts them."""
+        ...
+
+    def write(self, records: bytes) -> int:
+        """Hand in records; how many bytes were taken. A PROPOSE may have to wait.
+
+        Raises `Poisoned`, and `OSError` for a device that is gone.
+        """
+        ...
+
+    def read(self) -> Sequence[DeviceRecord]:
+        """The records that followed so far. Raises as `write`."""
+        ...
+
+    def status(self) -> CoreStatus:
+        """How the core is. Raises `OSError` for a device that is gone."""
+        ...
