@@ -116,7 +116,7 @@ def test_a_transport_that_cannot_run_here_says_why(paxos, monkeypatch) -> None:
     assert ["tcp", "yes"] in rows
     assert ["ethernet", "no"] in rows
     assert "CAP_NET_RAW" in out
-    assert out.endswith("ethernet cannot run here: the right is missing\n")
+    assert "\nethernet cannot run here: the right is missing\n" in out
 
 
 def test_version(paxos) -> None:
