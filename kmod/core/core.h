@@ -96,6 +96,14 @@ struct px_item {
 	struct px_value *value;
 };
 
+/* A record that has been read; `body` points into it. */
+struct px_stored {
+	u64 number[3];
+	const u8 *body;
+	u32 body_bytes;
+	u8 kind;
+};
+
 struct px_sheet {
 	struct px_sheet *next;
 	u64 write_id;
@@ -400,6 +408,7 @@ int px_vote_put(struct px *px, u64 slot, u64 ballot, struct px_value *value);
 void px_vote_drop(struct px *px, struct px_vote *vote);
 
 /* durable.c */
+bool px_stored_read(struct px_stored *record, const u8 *data, u32 bytes);
 u32 px_record_bytes(u8 kind, const struct px_item *item);
 void px_record_write(u8 *at, u8 kind, const struct px_item *item);
 

@@ -24,14 +24,6 @@ static const struct layout layouts[RECORD_KINDS] = {
 	[PX_SNAPSHOT] = { 2, 1 },
 };
 
-/* A record that has been read; `body` points into it. */
-struct record {
-	u64 number[3];
-	const u8 *body;
-	u32 body_bytes;
-	u8 kind;
-};
-
 static u8 array_of(const struct layout *layout)
 {
 	return (u8)(PX_FIXARRAY | (1 + layout->numbers + layout->body));
@@ -71,7 +63,15 @@ void px_record_write(u8 *at, u8 kind, const struct px_item *item)
 	memcpy(at, item->value->data, item->value->bytes);
 }
 
-static bool read_record(struct record *record, const u8 *data, u32 bytes)
+/**
+ * px_stored_read() - check a record's form, and find what is in it
+ * @record: to be filled in; its body points into @data
+ * @data: any bytes whatever
+ * @bytes: how many
+ *
+ * Return: false for anything that px_record_write() does not give.
+ */
+bool px_stored_read(struct px_stored *record, const u8 *data, u32 bytes)
 {
 	const struct layout *layout;
 	const u8 *at = data + RECORD_HEADER_BYTES;
@@ -98,14 +98,14 @@ static bool read_record(struct record *record, const u8 *data, u32 bytes)
 }
 
 /* The record's value in the block; it was checked against `crc` already. */
-static struct px_value *make_value(struct px *px, const struct record *record, u64 crc)
+static struct px_value *make_value(struct px *px, const struct px_stored *record, u64 crc)
 {
 	if (!px_room(px, px_value_units(record->body_bytes)))
 		return NULL;
 	return px_value_make(&px->memory, record->body, record->body_bytes, (u32)crc);
 }
 
-static int replay_vote(struct px *px, const struct record *record)
+static int replay_vote(struct px *px, const struct px_stored *record)
 {
 	u64 slot = record->number[0], ballot = record->number[1];
 	struct px_value *value;
@@ -137,7 +137,7 @@ static bool fits_log(const struct px *px, u64 slot)
 }
 
 /* It waits in the log, above the watermark. */
-static int replay_value(struct px *px, const struct record *record)
+static int replay_value(struct px *px, const struct px_stored *record)
 {
 	u64 slot = record->number[0];
 	struct px_value *value;
@@ -196,7 +196,7 @@ static int replay_snapshot(struct px *px, u64 slot, u64 checksum, u64 bytes)
 	return PX_OK;
 }
 
-static int replay(struct px *px, const struct record *record)
+static int replay(struct px *px, const struct px_stored *record)
 {
 	u32 last = layouts[record->kind].numbers - 1u;
 
@@ -239,13 +239,13 @@ static int settle_error(struct px *px, int error)
  */
 int px_restore(struct px *px, const u8 *record, u32 bytes)
 {
-	struct record read;
+	struct px_stored read;
 
 	if (px->started)
 		return PX_BAD_CALL;
 	if (px->restore_error)
 		return px->restore_error;
-	if (!read_record(&read, record, bytes))
+	if (!px_stored_read(&read, record, bytes))
 		return settle_error(px, PX_BAD_RECORD);
 	return settle_error(px, replay(px, &read));
 }
