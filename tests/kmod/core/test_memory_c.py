@@ -1,0 +1,173 @@
+"""The C core's memory: shared out without overlap, given back, and inputs refused whole."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import random
+import sys
+from pathlib import Path
+
+import core_library as c
+import pytest
+
+from paxos_core.testing.chance import Chance, stream
+
+sys.path.insert(0, str(c.ROOT))
+from tests.differential import build
+from tests.differential.moves import attack
+from tests.differential.setup import Setup
+from tests.differential.twin import Twin
+
+UNIT = 128
+EPISODES = 120
+
+
+# The allocator alone
+
+
+class Memory:
+    """A struct px_memory over a block; what it gave is filled, and looked at when given back."""
+
+    def __init__(self, units: int) -> None:
+        self.library = c.prototypes(c.load())
+        self._state = ctypes.create_string_buffer(4096)
+        size = units * UNIT + self.library.px_memory_overhead(units)
+        self._block = ctypes.create_string_buffer(b"\xa5" * size, size)
+        self.library.px_memory_init(self._state, self._block, size)
+        self.taken: dict[int, tuple[int, bytes]] = {}
+
+    def take(self, units: int, fill: int) -> bool:
+        at = self.library.px_memory_take(self._state, units)
+        if at is None:
+            return False
+        start = ctypes.addressof(self._block)
+        assert at % UNIT == 0
+        assert start <= at
+        assert at + units * UNIT <= start + len(self._block)
+        content = bytes([fill]) * (units * UNIT)
+        ctypes.memmove(at, content, len(content))
+        self.taken[at] = units, content
+        return True
+
+    def give(self, at: int, units: int) -> None:
+        """The last `units` of what lies at `at`."""
+        size, content = self.taken.pop(at)
+        assert ctypes.string_at(at, size * UNIT) == content
+        if units < size:
+            self.taken[at] = size - units, content[: (size - units) * UNIT]
+        self.library.px_memory_give(self._state, at + (size - units) * UNIT, units)
+
+    def most(self) -> int:
+        """How many units there are, found by taking them all."""
+        count = 0
+        while self.take(1, 0):
+            count += 1
+        for at in list(self.taken):
+            self.give(at, self.taken[at][0])
+        return count
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 64, 1000])
+def test_all_memory_can_be_had_in_units_whatever_happened_before(units: int) -> None:
+    memory = Memory(units)
+    chance = random.Random(units)
+    assert memory.most() >= units
+    every = memory.most()
+    for step in range(2000):
+        if memory.taken and chance.random() < 0.5:
+            at = chance.choice(list(memory.taken))
+            memory.give(at, chance.randint(1, memory.taken[at][0]))
+        else:
+            memory.take(chance.randint(1, max(1, units // 4)), step % 251)
+    for at in list(memory.taken):
+        memory.give(at, memory.taken[at][0])
+    assert memory.most() == every
+    largest = 1 << every.bit_length() - 1
+    assert memory.take(largest, 7), "free neighbours have grown together again"
+
+
+# The core when memory is short
+
+
+@functools.cache
+def library_with_inside() -> Path:
+    """The core, and inside.c."""
+    c.need_compiler()
+    files = [*build.sources(), Path(__file__).with_name("inside.c")]
+    output = build.scratch() / "px-inside.so"
+    return build.compile_c(output, files, "-shared", "-fPIC", *build.includes())
+
+
+class ShortTwin(Twin):
+    """A twin whose memory is away during some of its inputs; those it drops come again."""
+
+    dropped = 0
+    taken = 0
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup, library_with_inside())
+        self._chance: Chance = stream(setup.config.seed, 77)
+        self._inside = ctypes.CDLL(str(library_with_inside()))
+        self._inside.test_lost_units.restype = ctypes.c_int64
+        for name in ("free_units", "reserve", "steal", "give_back", "lost_units"):
+            getattr(self._inside, f"test_{name}").argtypes = [ctypes.c_void_p] + (
+                [ctypes.c_uint32] if name == "steal" else []
+            )
+
+    def _word(self, error: int) -> str:
+        if error == -6:
+            return "no memory"
+        return super()._word(error)
+
+    def frame(self, sender: int, frame: bytes) -> str:
+        return self._short(lambda: super(ShortTwin, self).frame(sender, frame))
+
+    def tick(self) -> str:
+        return self._short(lambda: super(ShortTwin, self).tick())
+
+    def propose(self, command: bytes) -> str:
+        return self._short(lambda: super(ShortTwin, self).propose(command))
+
+    def _short(self, act):  # type: ignore[no-untyped-def]
+        # Who is about to lead may wait for memory, and a leader may send less again: both are
+        # like losses. All else is whole or not at all.
+        if self.full_status()["role"] != 0 or not self._chance.happens(300):
+            return act()
+        inside, core = self._inside, self._core
+        reserve, free = inside.test_reserve(core), inside.test_free_units(core)
+        before = self.dump()
+        inside.test_steal(core, self._chance.between(0, reserve + 80))
+        word = act()
+        inside.test_give_back(core)
+        if word != "no memory":
+            ShortTwin.taken += 1
+            return word
+        ShortTwin.dropped += 1
+        assert self.dump() == before, "a dropped input has changed something"
+        assert inside.test_free_units(core) == free, "a dropped input keeps memory"
+        return act()
+
+    def lost_units(self) -> int:
+        """How many units nobody knows of; the twin is gone then."""
+        return int(self._inside.test_lost_units(self._core))
+
+
+def test_an_input_that_memory_is_too_short_for_changes_nothing() -> None:
+    """And one that is taken is taken whole: then it does what it does in Python."""
+    for seed in range(EPISODES):
+        attack(seed, ShortTwin)
+    assert ShortTwin.dropped > 500
+    assert ShortTwin.taken > 50
+
+
+def test_no_memory_is_lost_and_none_is_given_back_twice() -> None:
+    twins: list[ShortTwin] = []
+
+    def make(setup: Setup) -> ShortTwin:
+        twins.append(ShortTwin(setup))
+        return twins[-1]
+
+    for seed in range(EPISODES):
+        attack(seed, make)
+    assert [twin.lost_units() for twin in twins] == [0] * len(twins)
