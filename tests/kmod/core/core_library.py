@@ -8,7 +8,17 @@ import os
 import shutil
 import subprocess
 import tempfile
-from ctypes import POINTER, Structure, c_bool, c_char_p, c_int, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    c_bool,
+    c_char_p,
+    c_int,
+    c_uint8,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from pathlib import Path
 
 import pytest

@@ -144,7 +144,7 @@ def test_a_record_is_written_as_in_the_file(library: ctypes.CDLL, vector: golden
     kind = golden.RECORD_KINDS[type(vector.value)]
     numbers, body = numbers_and_body(vector.value)
     value = None if body is None else value_of(body, numbers.pop())
-    item = c.Item(*(numbers + [0])[:2], ctypes.addressof(value) if value is not None else None)
+    item = c.Item(*[*numbers, 0][:2], ctypes.addressof(value) if value is not None else None)
     assert library.px_record_bytes(kind, ctypes.byref(item)) == len(vector.data)
     room = ctypes.create_string_buffer(len(vector.data))
     library.px_record_write(room, kind, ctypes.byref(item))
