@@ -84,7 +84,8 @@ class Transport(ABC):
         """
 
     def receive_soon(self, seconds: float) -> list[Frame]:
-        """Like `receive`, but blocks the whole thread, for `seconds` at most; may return nothing.
+        """Like `receive`, but blocks the whole thread, for `seconds` at most; may return nothing,
+        or not all that is ready.
 
         For a process that has nothing else to do: it saves a pass of trio's
         scheduler. Never called while another task waits in `receive`. A transport
