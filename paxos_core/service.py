@@ -78,6 +78,7 @@ class Service:
         "_clients",
         "_command_bytes_max",
         "_digest",
+        "_handlers",
         "_leading",
         "_openers",
         "_proposed",
@@ -112,6 +113,11 @@ class Service:
         self._digest = bytes(_DIGEST_BYTES)
         self._leading = False
         self._replies: list[tuple[NodeId, m.Message]] = []
+        self._handlers: dict[type, Callable[[NodeId, Any], None]] = {
+            m.Request: self._receive_request,
+            m.OpenSession: self._receive_open_session,
+            m.StatusRequest: self._receive_status_request,
+        }
         self._clients: dict[int, NodeId] = {}
         self._openers: dict[int, NodeId] = {}
         self._proposed: set[tuple[int, int]] = set()
@@ -126,19 +132,11 @@ class Service:
 
     def receive(self, sender: NodeId, message: m.Message) -> None:
         """A message from a peer or a client. Never raises for what it says."""
-        match message:
-            case m.Request() if sender > NODE_MAX:
-                self._receive_request(sender, message)
-            case m.OpenSession() if sender > NODE_MAX:
-                self._receive_open_session(sender, message)
-            case m.StatusRequest() if sender not in self._asked:
-                self._asked.add(sender)
-                status = msgpack.packb(self.describe())
-                self._replies.append((sender, m.StatusReply(message.nonce, status)))
-            case m.StatusRequest():
-                pass
-            case _:
-                self.replica.receive(sender, message)
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            self.replica.receive(sender, message)
+        else:
+            handler(sender, message)
 
     def tick(self) -> None:
         """One tick passed."""
@@ -170,7 +168,16 @@ class Service:
 
     # Requests
 
+    def _receive_status_request(self, sender: NodeId, request: m.StatusRequest) -> None:
+        if sender in self._asked:
+            return
+        self._asked.add(sender)
+        status = msgpack.packb(self.describe())
+        self._replies.append((sender, m.StatusReply(request.nonce, status)))
+
     def _receive_open_session(self, sender: NodeId, message: m.OpenSession) -> None:
+        if sender <= NODE_MAX:
+            return
         _remember(self._openers, message.nonce, sender)
         group = encode_group(NO_SESSION, message.nonce, 0, NOOP)
         refusal = self._propose((NO_SESSION, message.nonce), group)
@@ -178,6 +185,8 @@ class Service:
             self._refuse(sender, NO_SESSION, message.nonce, 0, refusal)
 
     def _receive_request(self, sender: NodeId, request: m.Request) -> None:
+        if sender <= NODE_MAX:
+            return
         session, first, count = request.session, request.first, request.count
         commands = decode_batch(request.commands)
         end = first + count

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, Final, cast
@@ -152,9 +152,7 @@ class _Session:
         return freed
 
     def raise_floor(self, floor: int) -> int:
-        """Forget whole runs below `floor`; returns the bytes forgotten."""
-        if floor <= self.floor:
-            return 0
+        """Forget whole runs below `floor`, a higher one; returns the bytes forgotten."""
         self.floor = floor
         freed = 0
         done = 0
@@ -227,26 +225,25 @@ class SessionTable:
         first: int,
         commands: list[bytes],
         apply: Callable[[bytes], bytes],
-    ) -> Iterator[Outcome]:
+    ) -> Iterable[Outcome]:
         known = self._sessions.get(session)
         count = len(commands)
         if known is None:
-            yield Declined(session, first, count, Reason.UNKNOWN_SESSION)
-            return
+            return [Declined(session, first, count, Reason.UNKNOWN_SESSION)]
         known.used = True
         self._sessions.move_to_end(session)
         self._fresh.pop(session, None)
-        self._bytes -= known.raise_floor(floor)
+        if floor > known.floor:
+            self._bytes -= known.raise_floor(floor)
         if first + count > known.floor + self._limits.window:
-            yield Declined(session, first, count, Reason.OUT_OF_WINDOW)
-            return
-        if first >= known.floor and self._is_new(known, first):
-            results = self._apply_all(commands, apply)
-            self._bytes += known.add(first, results)
-            yield Answered(session, first, first, results)
-        else:
-            yield from self._run_slowly(known, session, first, commands, apply)
-        self._evict()
+            return [Declined(session, first, count, Reason.OUT_OF_WINDOW)]
+        if first < known.floor or not self._is_new(known, first):
+            return self._run_slowly(known, session, first, commands, apply)
+        results = self._apply_all(commands, apply)
+        self._bytes += known.add(first, results)
+        if self._bytes > self._limits.bytes_max:
+            self._evict()
+        return [Answered(session, first, first, results)]
 
     @staticmethod
     def _is_new(known: _Session, first: int) -> bool:
@@ -288,6 +285,7 @@ class SessionTable:
                 (result,) = self._apply_all([command], apply)
                 self._bytes += known.add(number, [result])
             yield Answered(session, first, number, [result])
+        self._evict()
 
     def _evict(self) -> None:
         sessions = self._sessions
