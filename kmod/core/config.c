@@ -227,6 +227,7 @@ static void drop_leftovers(struct px *px)
 			px_value_put(&px->memory, entry->value);
 		entry->value = NULL;
 	}
+	learner->log_bytes = 0;
 	for (slot = learner->first_slot; slot < learner->watermark; slot++)
 		learner->log_bytes += PX_ENTRY_OVERHEAD_BYTES + px_entry_at(px, slot)->value->bytes;
 }
@@ -236,7 +237,8 @@ static void drop_leftovers(struct px *px)
  * @px: the core
  *
  * Return: PX_OK; the error of px_restore(), if there was one: then the promise is not
- * known, and the replica must not start; PX_BAD_CALL the second time.
+ * known, and the replica must not start; PX_DROP_NO_MEMORY if what was restored
+ * leaves no room to work; PX_BAD_CALL the second time.
  */
 int px_start(struct px *px)
 {
@@ -247,9 +249,11 @@ int px_start(struct px *px)
 	if (px->restore_error)
 		return px->restore_error;
 	drop_leftovers(px);
+	px->reserve = reserve_for((u64)px->acceptor.mask + 1);
+	if (!px_room(px, px_value_units(px->config.frame_bytes_max)))
+		return PX_DROP_NO_MEMORY;
 	px->learner.known_chosen = px->learner.watermark;
 	px->recorded = px->learner.watermark;
-	px->reserve = reserve_for((u64)px->acceptor.mask + 1);
 	px_election_init(px);
 	outbox->read_slot = outbox->read_cursor = px->learner.first_slot;
 	px->started = true;

@@ -281,6 +281,7 @@ struct px {
 	u32 reserve;		/* units that only what must not fail may use */
 	u32 poisoned;
 	int restore_error;
+	bool starved;		/* an input was dropped for memory since the log was last cut */
 	bool started;
 	u64 now;
 	struct px_memory memory;
@@ -497,6 +498,7 @@ int px_peek_event(struct px *px, struct px_event *event);
 int px_peek_decided(struct px *px, struct px_decided *decided);
 void px_commit_messages(struct px *px);
 void px_commit_records(struct px *px);
+bool px_forget_records(struct px *px);
 void px_commit_events(struct px *px);
 void px_commit_decided(struct px *px);
 void px_rewind(struct px *px, bool messages);

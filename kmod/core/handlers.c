@@ -189,35 +189,40 @@ static void receive_heartbeat_ack(struct px *px, u64 sender, const u64 *number)
 	px_hear_watermark(px, number[1]);
 }
 
-/* Whether a Chosen is sound, and what it says is not known yet. Poison if it is another value. */
-static bool brings_value(struct px *px, const struct px_frame *frame, u32 *crc)
+/* Take a chosen value in. PX_DROP_NO_MEMORY, and then nothing has changed. */
+static int learn_chosen(struct px *px, const struct px_frame *frame)
 {
-	const struct px_value *known = px_ahead_at(px, frame->number[0]);
+	u64 slot = frame->number[0];
+	const struct px_value *known = px_ahead_at(px, slot);
+	struct px_value *value;
+	u32 crc;
 
-	if (!px_learns(px, frame->number[0]))
-		return false;
-	*crc = px_crc32(0, frame->body, frame->body_bytes);
-	if (*crc != frame->number[3])
-		return false;
-	return !known || !px_holds(px, known->crc == *crc, PX_POISON_TWO_VALUES);
+	if (!px_learns(px, slot))
+		return PX_OK;
+	crc = px_crc32(0, frame->body, frame->body_bytes);
+	/* Damaged on its way: to be learnt again from somebody else. */
+	if (crc != frame->number[3])
+		return PX_OK;
+	if (known) {
+		px_holds(px, known->crc == crc, PX_POISON_TWO_VALUES);
+		return PX_OK;
+	}
+	value = value_of(px, slot, frame, crc);
+	if (!value)
+		return PX_DROP_NO_MEMORY;
+	px_learn(px, slot, value);
+	px_value_put(&px->memory, value);
+	return PX_OK;
 }
 
 /* Numbers: slot, page end, watermark, checksum. What is chosen stays so, whoever says it. */
 static int receive_chosen(struct px *px, u64 sender, const struct px_frame *frame)
 {
 	u64 before = px->learner.watermark;
-	struct px_value *value;
-	u32 crc;
+	int error = learn_chosen(px, frame);
 
-	if (brings_value(px, frame, &crc)) {
-		if (px->poisoned)
-			return PX_OK;
-		value = value_of(px, frame->number[0], frame, crc);
-		if (!value)
-			return PX_DROP_NO_MEMORY;
-		px_learn(px, frame->number[0], value);
-		px_value_put(&px->memory, value);
-	}
+	if (error || px->poisoned)
+		return error;
 	px_hear_watermark(px, frame->number[2]);
 	px_replica_deliver(px);
 	/* A second copy of a page must not ask for the next one again. */

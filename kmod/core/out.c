@@ -209,6 +209,24 @@ void px_commit_records(struct px *px)
 }
 
 /**
+ * px_forget_records() - as if all records were handed out: they are not to be durable
+ * @px: the core
+ *
+ * Return: whether there were any.
+ */
+bool px_forget_records(struct px *px)
+{
+	struct px_outbox *outbox = &px->outbox;
+
+	if (!outbox->ready_records.head)
+		return false;
+	outbox->record_cursor = outbox->ready_records.tail;
+	outbox->record_index = outbox->ready_records.tail->count - 1u;
+	px_commit_records(px);
+	return true;
+}
+
+/**
  * px_encode_record() - the bytes of a record
  * @px: the core
  * @record: as px_next_record() gave it last

@@ -134,17 +134,6 @@ s64 px_port_write(struct px_port *port, const u8 *data, u64 bytes)
 	return (s64)taken;
 }
 
-/* Without durability: the records are as good as written. Whether there were any. */
-static bool forget_records(struct px *px)
-{
-	struct px_record record;
-	bool some = false;
-
-	while (px_next_record(px, &record) == 1)
-		some = true;
-	return some;
-}
-
 /**
  * px_port_settle() - take; and unless writes are to be durable, let them count as done
  * @port: the port
@@ -158,7 +147,7 @@ int px_port_settle(struct px_port *port)
 
 	for (;;) {
 		found = px_take(px);
-		if (found < 0 || port->durable || !forget_records(px))
+		if (found < 0 || port->durable || !px_forget_records(px))
 			break;
 		found = px_persisted(px, px->outbox.taken);
 		if (found < 0)

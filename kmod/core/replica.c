@@ -199,11 +199,11 @@ int px_receive(struct px *px, u64 sender, const u8 *frame, u32 bytes)
 	if (bit == px->own ||
 	    (!bit && read.kind != PX_LEARN && read.kind != PX_SNAPSHOT_REQUEST))
 		return PX_OK;
-	if (!px_room(px, 0))
-		return PX_DROP_NO_MEMORY;
-	error = px_handle(px, sender, &read);
-	if (error)
+	error = px_room(px, 0) ? px_handle(px, sender, &read) : PX_DROP_NO_MEMORY;
+	if (error) {
+		px->starved = true;
 		return error;
+	}
 	return px->poisoned ? PX_POISONED : settled(px);
 }
 
@@ -219,8 +219,10 @@ int px_tick(struct px *px)
 
 	if (error)
 		return error;
-	if (!px_room(px, PX_MEMBERS_MAX))
+	if (!px_room(px, PX_MEMBERS_MAX)) {
+		px->starved = true;
 		return PX_DROP_NO_MEMORY;
+	}
 	px->now++;
 	switch (px_election_tick(px)) {
 	case PX_STEP_DOWN:
@@ -267,7 +269,10 @@ int px_propose(struct px *px, const u8 *command, u32 bytes)
 	if (px->proposer.pending_bytes + PX_COMMAND_HEADER_BYTES + bytes >
 	    px->config.pending_bytes_max)
 		return PX_OVERLOADED;
-	return px_batch_add(px, command, bytes);
+	error = px_batch_add(px, command, bytes);
+	if (error)
+		px->starved = true;
+	return error;
 }
 
 /**
@@ -317,24 +322,53 @@ int px_take(struct px *px)
 
 /* Snapshots */
 
+/* Whether the log can take no more for want of slots or of memory. */
+static bool log_is_full(const struct px *px)
+{
+	return px->starved ||
+	       px->learner.watermark - px->learner.first_slot > px->learner.log_mask;
+}
+
 /**
  * px_snapshot_due() - whether the log has grown enough to be worth a snapshot
  * @px: the core
  *
- * As in Python; or half of what was free when the log was last cut is filled.
+ * As in Python; or half of the slots are used that were free when the log was last
+ * cut; or memory runs short, and the log has its part in it; or the log is full.
  */
 bool px_snapshot_due(const struct px *px)
 {
 	const struct px_learner *learner = &px->learner;
-	u64 least = px_max(px->config.log_bytes_max, px->catchup.snapshot.bytes);
+	const struct px_snapshot *snapshot = &px->catchup.snapshot;
 	u64 slots = learner->watermark - learner->first_slot;
 	u64 grown = learner->log_bytes - px_min(px->kept_bytes, learner->log_bytes);
 	u64 units = px->memory.units;
 
-	if (grown > least || slots - px_min(px->kept_slots, slots) >
+	if (grown > px_max(px->config.log_bytes_max, snapshot->bytes))
+		return true;
+	if (slots - px_min(px->kept_slots, slots) >
 	    (px->config.log_slots_max - px->kept_slots) / 2)
 		return true;
-	return px->memory.free_units < units / 4 && grown > units / 8 * PX_UNIT_BYTES;
+	if (px->memory.free_units < units / 4 && grown > units / 8 * PX_UNIT_BYTES)
+		return true;
+	return log_is_full(px) && px->outbox.read_slot > px_max(snapshot->slot, learner->first_slot);
+}
+
+/*
+ * What lies behind a snapshot may go. Some of it is kept, so that a replica that lags
+ * a little needs no snapshot; but not at the price of a log that stays full.
+ */
+static void trim_behind(struct px *px, u64 slot)
+{
+	struct px_learner *learner = &px->learner;
+	u64 keep = px->config.log_keep_slots;
+
+	px_learner_trim(px, px_max(slot > keep ? slot - keep : 0, learner->first_slot));
+	while (learner->first_slot < slot &&
+	       (px->starved || px->memory.free_units < px->memory.units / 4 ||
+		learner->watermark - learner->first_slot > px->config.log_slots_max / 2))
+		px_learner_trim(px, learner->first_slot + 1);
+	px->starved = false;
 }
 
 /**
@@ -350,7 +384,6 @@ int px_replica_compact(struct px *px, u64 slot, u32 checksum, u64 bytes)
 {
 	struct px_snapshot *snapshot = &px->catchup.snapshot;
 	int error = ready_for_input(px);
-	u64 keep = px->config.log_keep_slots;
 	u64 records;
 
 	if (error)
@@ -371,7 +404,7 @@ int px_replica_compact(struct px *px, u64 slot, u32 checksum, u64 bytes)
 	snapshot->slot = slot;
 	snapshot->checksum = checksum;
 	snapshot->bytes = bytes;
-	px_learner_trim(px, px_max(slot > keep ? slot - keep : 0, px->learner.first_slot));
+	trim_behind(px, slot);
 	px_replica_checkpoint(px);
 	/* A log that was full has room again. */
 	return px->poisoned ? PX_POISONED : settled(px);

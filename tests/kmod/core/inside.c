@@ -26,7 +26,7 @@ __attribute__((visibility("default"))) void test_steal(struct px *px, u32 leave)
 	}
 }
 
-/* Give it back. */
+/* Give it back; that it was away asks for no snapshot. */
 __attribute__((visibility("default"))) void test_give_back(struct px *px)
 {
 	while (stolen) {
@@ -35,6 +35,7 @@ __attribute__((visibility("default"))) void test_give_back(struct px *px)
 		stolen = *unit;
 		px_memory_give(&px->memory, unit, 1);
 	}
+	px->starved = false;
 }
 
 static void put(struct px *px, struct px_value *value)

@@ -11,12 +11,19 @@ from pathlib import Path
 import core_library as c
 import pytest
 
+from paxos_core import Codec, Limits, QuorumSystem, ReplicaConfig
+from paxos_core.batch import encode_batch
+from paxos_core.checksum import checksum
+from paxos_core.durable import ChosenUpTo, ChosenValue, encode_record
+from paxos_core.messages import Accept
 from paxos_core.testing.chance import Chance, stream
+from paxos_core.types import make_ballot
 
 sys.path.insert(0, str(c.ROOT))
 from tests.differential import build
 from tests.differential.moves import attack
-from tests.differential.setup import Setup
+from tests.differential.setup import CLUSTER, Setup
+from tests.differential.sides import BadRecords
 from tests.differential.twin import Twin
 
 UNIT = 128
@@ -171,3 +178,49 @@ def test_no_memory_is_lost_and_none_is_given_back_twice() -> None:
     for seed in range(EPISODES):
         attack(seed, make)
     assert [twin.lost_units() for twin in twins] == [0] * len(twins)
+
+
+# The least memory
+
+
+def follower(block_bytes: int = 0, **limits: int) -> Twin:
+    """Node 2 of three, with the least memory, or `block_bytes`."""
+    config = ReplicaConfig(2, QuorumSystem([1, 2, 3]), limits=Limits(**limits))
+    setup = Setup(config, open_slots_max=1 << 10, log_slots_max=1 << 10, memory_bytes=0)
+    return Twin(setup, library_with_inside(), block_bytes)
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000, 65000])
+def test_the_least_memory_suffices_as_long_as_the_application_compacts(size: int) -> None:
+    """Whatever log_keep_slots asks to keep: at least it does not keep the log full."""
+    twin = follower(log_keep_slots=1000)
+    leader, ballot, said, slots = Codec(CLUSTER, 1), make_ballot(1, 1), 0, 3000
+    for slot in range(slots):
+        value = encode_batch([b"%08d" % slot + b"x" * size])
+        accept = leader.encode(Accept(ballot, slot, slot, checksum(value), value))
+        for _ in range(5):
+            word = twin.frame(1, accept)
+            out = twin.take()
+            if out.write_id:
+                twin.persisted(out.write_id)
+                twin.take()
+            read = twin.full_status()["read_slot"]
+            if twin.full_status()["snapshot_due"]:
+                assert twin.compact(read, b"") == ""
+                said += 1
+            if word == "":
+                break
+        assert word == "", f"slot {slot} is not taken"
+    assert twin.full_status()["watermark"] == slots - 1
+    assert 0 < said < slots / 4
+
+
+def test_too_little_memory_for_what_was_restored_is_said_at_the_start() -> None:
+    value = b"x" * 60000
+    records = [ChosenValue(slot, checksum(value), value) for slot in range(200)]
+    data = tuple(map(encode_record, [*records, ChosenUpTo(200)]))
+    config = ReplicaConfig(2, QuorumSystem([1, 2, 3]))
+    with pytest.raises(BadRecords, match="no memory"):
+        Twin(Setup(config, data, 1 << 10, 1 << 10, 0), library_with_inside())
+    twin = Twin(Setup(config, data, 1 << 10, 1 << 10, 16 << 20), library_with_inside())
+    assert [entry[0] for entry in twin.take().decided] == list(range(200))
