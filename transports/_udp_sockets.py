@@ -20,6 +20,7 @@ _FAMILY_NAMES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 _BIND_CURES = {
     errno.EADDRINUSE: "stop the process that uses it, or give the replica another port",
     errno.EADDRNOTAVAIL: "give the replica an address that this machine has",
+    errno.EINVAL: "a link-local address needs its interface, as in [fe80::1%eth0]:7100",
     errno.EACCES: "choose a port above 1023, or run with the right to use this one",
 }
 

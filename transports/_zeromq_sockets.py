@@ -32,6 +32,7 @@ _BIND_CURES = {
     errno.EACCES: "choose one that this user may use: a port above 1023, or a directory of its own",
     errno.ENOENT: "make its directory first",
     errno.ENOTDIR: "make its directory first",
+    errno.EINVAL: "a link-local address needs its interface, as in tcp://[fe80::1%eth0]:7100",
 }
 
 
@@ -180,7 +181,9 @@ async def bind(router: zmq.Socket[bytes], local: NodeId, address: str) -> None:
     except OSError as error:  # which a ZMQError is not
         raise _cannot_listen(local, address, error.errno or 0) from error
     except zmq.ZMQError as error:
-        raise _cannot_listen(local, address, error.errno or 0) from error
+        # By its kind one tells the system's refusal from a configuration that is wrong.
+        number = error.errno or 0
+        raise _cannot_listen(local, address, number) from OSError(number, os.strerror(number))
 
 
 def forget_path(address: str) -> None:

@@ -29,15 +29,18 @@ _WATCHED = (
 
 
 class ConnectionWatch:
-    """Counts the connections that never became a peer's: `malformed` or `unauthenticated`.
+    """Counts connections that never became a peer's, as `ZeroMqTransport` names the causes.
 
     ZeroMQ tells the success of a handshake without the connection's number, so it is
     taken for the oldest one under way. When several are, the count may be off by those.
     """
 
-    def __init__(self, router: zmq.Socket[bytes], stats: TransportStats, secured: bool) -> None:
+    def __init__(
+        self, router: zmq.Socket[bytes], stats: TransportStats, secured: bool, dials: bool
+    ) -> None:
         self._stats = stats
         self._secured = secured
+        self._dials = dials
         self._router = router
         self._monitor: zmq.Socket[bytes] = router.get_monitor_socket(_WATCHED)
         self._monitor.setsockopt(zmq.LINGER, 0)
@@ -90,6 +93,8 @@ class ConnectionWatch:
             self._stats.dropped["malformed"] += 1
 
     def _cause(self, event: int, value: int) -> str:
+        if self._dials and event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            return "handshake_failed"
         refused = event == zmq.EVENT_HANDSHAKE_FAILED_AUTH or value in _UNAUTHENTICATED
         return "unauthenticated" if self._secured and refused else "malformed"
 

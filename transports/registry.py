@@ -6,12 +6,13 @@ A transport's module is loaded only when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from transports.api import OpenTransport, TransportError, UnknownTransport
+from transports.api import NodeId, OpenTransport, Transport, TransportError, UnknownTransport
 
 ENTRY_POINT_GROUP = "paxos.transports"
 
@@ -44,6 +45,34 @@ def resolve(name: str) -> OpenTransport:
     it exists but cannot be loaded. Built-in names come before installed ones.
     """
     return _load(name, _locate(name))
+
+
+def call_opener(
+    name: str, local: NodeId, peers: Mapping[NodeId, str], options: Mapping[str, object]
+) -> AbstractAsyncContextManager[Transport]:
+    """Call the opener that `name` stands for, which may be anybody's function or none at all.
+
+    Raises `TransportError` if it cannot be called so or gives nothing to enter, and
+    what `resolve` raises.
+    """
+    opener = resolve(name)
+    try:
+        made: object = opener(local, peers, **options)
+    except TransportError:
+        raise
+    except Exception as error:  # whatever a foreign function does
+        raise TransportError(
+            f"transport {name!r} cannot be opened: {type(error).__name__}: {error}; "
+            "check its name, and transport_options"
+        ) from error
+    if not isinstance(made, AbstractAsyncContextManager):
+        if isinstance(made, Coroutine):
+            made.close()
+        raise TransportError(
+            f"transport {name!r} is none: it gives a {type(made).__name__}, not an asynchronous "
+            "context manager; name a function such as transports.tcp:open_tcp"
+        )
+    return made
 
 
 def describe() -> list[TransportInfo]:
@@ -103,4 +132,4 @@ def _describe(name: str, target: str) -> TransportInfo:
     return TransportInfo(name, lines[0] if lines else "", availability())
 
 
-__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "TransportInfo", "describe", "resolve"]
+__all__ = ["BUILT_IN", "ENTRY_POINT_GROUP", "TransportInfo", "call_opener", "describe", "resolve"]

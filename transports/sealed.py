@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from transports.api import LAST_CLIENT_ID, Frame, NodeId, Transport, TransportError
-from transports.registry import resolve
+from transports.registry import call_opener
 
 TAG_BYTES = 16
 KEY_BYTES_MIN = 16
@@ -156,17 +156,16 @@ async def open_transport(
     The one place where that option is read; the opener is handed the others. Raises
     `TransportError`, and what `resolve` raises.
     """
-    opener = resolve(name)
     others = dict(options)
     key_file = others.pop("key_file", None)
     if key_file is None:
-        async with opener(local, peers, **others) as transport:
+        async with call_opener(name, local, peers, others) as transport:
             yield transport
         return
     if not isinstance(key_file, str) or not key_file:
         raise TransportError(f"option key_file takes the path of a file, not {key_file!r}")
     key = read_key(key_file)
-    async with opener(local, peers, **others) as transport:
+    async with call_opener(name, local, peers, others) as transport:
         yield seal(transport, local, key)
 
 

@@ -398,12 +398,12 @@ async def _open(
     stats = TransportStats()
     secured = keys is not None
     dialler = make_router(context, local, options)
-    watch = ConnectionWatch(dialler, stats, secured)
+    watch = ConnectionWatch(dialler, stats, secured, dials=True)
     parts: list[ConnectionWatch | Gatekeeper] = [watch]
     listener = None
     if local in peers:
         listener = make_router(context, local, options)
-        parts.append(ConnectionWatch(listener, stats, secured))
+        parts.append(ConnectionWatch(listener, stats, secured, dials=False))
         if keys is not None:
             parts.append(Gatekeeper(context, keys))
             secure_listener(listener, keys)

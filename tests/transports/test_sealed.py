@@ -261,3 +261,23 @@ async def test_an_error_inside_comes_out_as_it_is(key_file: Path) -> None:
     with pytest.raises(KeyError, match="mine"):
         async with open_transport("memory", 1, fresh_hub(1), {"key_file": str(key_file)}):
             raise KeyError("mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("transports.tcp:TcpOptions", "is none: it gives a TcpOptions, not an asynchronous"),
+        ("transports._tcp_sockets:listen", "is none: it gives a coroutine, not an asynchronous"),
+        ("json:loads", "cannot be opened: TypeError: "),
+        ("transports.memory:open_memory", "has no option 'pigeons'"),
+    ],
+)
+async def test_what_is_no_opener_is_told_in_one_line(name: str, said: str) -> None:
+    options = {"pigeons": 3} if "memory" in name else {}
+    for over in ({}, {"over": name}):
+        opened = "transports.node.faulty:open_faulty" if over else name
+        with pytest.raises(TransportError) as raised:
+            async with open_transport(opened, 1, fresh_hub(1), {**over, **options}):
+                pytest.fail("opened")
+        assert said in str(raised.value)
+        assert "\n" not in str(raised.value)

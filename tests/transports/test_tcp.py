@@ -346,3 +346,9 @@ async def test_a_cancellation_around_it_closes_everything() -> None:
     assert scope.cancelled_caught
     async with open_tcp(1, peers):
         pass
+
+
+async def test_a_link_local_address_needs_its_interface() -> None:
+    with pytest.raises(TransportError, match=r"interface, as in \[fe80::1%eth0\]:7100"):
+        async with open_tcp(1, {1: "[fe80::1]:7101"}):
+            pytest.fail("opened")

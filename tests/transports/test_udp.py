@@ -394,3 +394,9 @@ async def test_a_cancellation_around_it_closes_everything() -> None:
 
 async def test_it_runs_anywhere() -> None:
     assert availability() is None
+
+
+async def test_a_link_local_address_needs_its_interface() -> None:
+    with pytest.raises(TransportError, match=r"interface, as in \[fe80::1%eth0\]:7100"):
+        async with open_udp(1, {1: "[fe80::1]:7101"}):
+            pytest.fail("opened")

@@ -396,6 +396,10 @@ async def test_a_wrong_key_does_not_connect_and_a_right_one_does(
             client.send([(1, b"let me in")])
             await until(lambda: one.stats.dropped["unauthenticated"] > 0)
             assert client.stats.dropped["disconnected"] == 1
+            # Without the replica's key one sees no more than that it hangs up.
+            seen = {"client": "unauthenticated", "node-1": "handshake_failed"}[wrong]
+            await until(lambda: client.stats.dropped[seen] > 0)
+            assert "malformed" not in one.stats.dropped | client.stats.dropped
         async with open_zeromq(CLIENT, peers, curve_keys=keys) as client:
             client.send([(1, b"with the right one")])
             await until(lambda: bool(arrived))
@@ -576,3 +580,18 @@ async def test_a_cancellation_around_it_closes_everything() -> None:
     assert scope.cancelled_caught
     async with open_zeromq(1, peers):
         pass
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("tcp://192.0.2.1:7101", "give the replica an address that this machine has"),
+        ("tcp://[fe80::1]:7101", "a link-local address needs its interface"),
+    ],
+)
+async def test_an_address_that_the_system_refuses_is_its_fault(address: str, said: str) -> None:
+    """By which a command's exit status goes, as over TCP and UDP."""
+    with pytest.raises(TransportError, match=said) as raised:
+        async with open_zeromq(1, {1: address}):
+            pytest.fail("opened")
+    assert isinstance(raised.value.__cause__, OSError)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 
 from transports.api import NodeId, Transport, TransportError, read_options
 from transports.faulty import Faults, faulty
-from transports.registry import resolve
+from transports.registry import call_opener
 
 _TINY = 1e-300
 """Nothing, where only what is above zero may be asked for."""
@@ -51,7 +51,7 @@ async def open_faulty(
     own = {option.name for option in fields(FaultyOptions)}
     mine = {name: value for name, value in options.items() if name in own}
     chosen = read_options(FaultyOptions, "faulty", mine)
-    opener = resolve(_check(chosen).over)
+    _check(chosen)
     faults = Faults(
         loss=chosen.loss,
         duplication=chosen.duplication,
@@ -59,7 +59,7 @@ async def open_faulty(
         delay_seconds=_delay_seconds(chosen),
     )
     others = {name: value for name, value in options.items() if name not in own}
-    async with opener(local, peers, **others) as transport:
+    async with call_opener(chosen.over, local, peers, others) as transport:
         yield faulty(transport, local, faults, chosen.seed + local)
 
 
