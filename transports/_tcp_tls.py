@@ -8,6 +8,16 @@ and so on at a replica and for `client` at a client, so that all can share one t
 
 The bytes inside are those of plain TCP. Only what reads a stream and what joins frames
 for one differs here; sockets, queues and routes are the plain transport's.
+
+`trio.SSLStream` is what a program with one task for each stream wants, and it can talk
+to this module in both roles. It is not used here, because
+
+* `send` must not wait: `ssl`'s memory BIOs turn a batch into records at once, and what
+  the socket does not take is queued as plain TCP queues it; `send_all` would need a task
+  and a queue more for each stream;
+* a cancelled `send_all` leaves its stream unusable, and nobody here has to call it;
+* one epoll object watches all streams, and one `receive` takes what all of them have:
+  `receive_some` would need a task that waits for each.
 """
 
 from __future__ import annotations

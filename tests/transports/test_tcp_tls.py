@@ -246,6 +246,69 @@ async def test_a_certificate_binds_the_id(
         await tcp.aclose()
 
 
+LARGE = [b"first", bytes(range(256)) * 1000, b"last"]
+"""Frames of more bytes than a record of TLS holds, or a socket takes at once."""
+
+
+async def exchange(stream: trio.SSLStream[trio.SocketStream], *frames: bytes) -> bytes:
+    """Send the frames, and return as many bytes as `LARGE` has with its lengths."""
+    received = bytearray()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_all, join_frames(frames))
+        while len(received) < len(join_frames(LARGE)):
+            received += await stream.receive_some()
+    return bytes(received)
+
+
+async def test_a_trio_ssl_stream_may_dial(cluster: Cluster) -> None:
+    peers = free_tcp_addresses(1)
+    context = cluster.context("client")
+    context.check_hostname = True
+    async with open_tcp(1, peers, **cluster.options()) as one, draining(one) as arrived:
+        tcp = await trio.open_tcp_stream("127.0.0.1", port_of(peers[1]))
+        async with trio.SSLStream(tcp, context, server_hostname="node-1") as stream:
+            await stream.send_all(join_frames([pack_hello(Hello(CLIENT, 1)), *LARGE]))
+            await until(lambda: len(arrived) == len(LARGE))
+            one.send([(CLIENT, frame) for frame in LARGE])
+            assert await exchange(stream, b"more") == join_frames(LARGE)
+            await until(lambda: len(arrived) == len(LARGE) + 1)
+    assert arrived == [(CLIENT, frame) for frame in [*LARGE, b"more"]]
+
+
+async def test_a_trio_ssl_stream_may_be_dialled(cluster: Cluster) -> None:
+    peers = free_tcp_addresses(1)
+    context = ssl.create_default_context(
+        ssl.Purpose.CLIENT_AUTH, cafile=str(cluster.directory / "authority.pem")
+    )
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(cluster.directory / "node-1.pem")
+    hello = join_frames([pack_hello(Hello(CLIENT, 1))])
+    first = bytearray()
+    received: list[bytes] = []
+
+    async def serve(tcp: trio.SocketStream) -> None:
+        async with trio.SSLStream(tcp, context, server_side=True) as stream:
+            while len(first) < len(hello):
+                first.extend(await stream.receive_some(len(hello) - len(first)))
+            received.append(await exchange(stream, *LARGE))
+
+    listeners = await trio.open_tcp_listeners(port_of(peers[1]), host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        async with (
+            open_tcp(CLIENT, peers, **cluster.options()) as client,
+            draining(client) as arrived,
+        ):
+            await until(lambda: bool(client._dialled))
+            client.send([(1, frame) for frame in LARGE])
+            await until(lambda: len(arrived) == len(LARGE))
+            await until(lambda: bool(received))
+        nursery.cancel_scope.cancel()
+    assert arrived == [(1, frame) for frame in LARGE]
+    assert first == hello
+    assert received == [join_frames(LARGE)]
+
+
 async def test_a_replica_at_anothers_address_is_not_talked_to(cluster: Cluster) -> None:
     peers = free_tcp_addresses(2)
     crossed = {1: peers[2], 2: peers[1]}
