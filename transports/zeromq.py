@@ -6,8 +6,13 @@ one `send` has for one receiver goes as one message: a hello, then the frames, e
 behind its length, which are the very bytes that the TCP transport's stream begins with.
 
 libzmq tells of arrivals by a descriptor that is edge-triggered, and any call on the
-socket can swallow the edge. So `receive` reads until there is nothing, and every other
-call on that socket is followed by a look whether something has come.
+socket can swallow the edge. One task that alone calls a socket would never miss it, but
+to hand it what others send would cost each batch a pass of trio's scheduler. So `send`
+calls the socket from whichever task has frames, and what such an owner is for holds
+in another way: all calls come from one thread; one task at a time waits for the
+descriptor; and no await stands between a call on the inbound socket and the look at
+its events, which wakes who waits (`_restore_edge`). `receive` reads until there is
+nothing, or looks again the next time. Monitor and gatekeeper have a task each.
 """
 
 from __future__ import annotations
@@ -234,6 +239,7 @@ class ZeroMqTransport(Transport):
                     # While little goes on, it came alone. Who asks again at once finds out
                     # then, when what follows from this has been sent.
                     break
+        # The edge told of these and of what is left.
         self._unread = True
         return arrived
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import select
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 import zmq
 import zmq.auth
 from ipv6_cases import need_ipv6
@@ -202,6 +204,47 @@ async def test_no_frame_waits_unseen_while_two_tasks_use_the_socket() -> None:
             nursery.cancel_scope.cancel()
         assert not one.stats.dropped
         assert not client.stats.dropped
+
+
+async def test_a_send_that_swallows_the_edge_wakes_the_task_that_waits() -> None:
+    peers = over_tcp(1)
+    async with open_zeromq(1, peers) as one, open_zeromq(CLIENT, peers) as client:
+        client.send([(1, b"hello")])
+        await one.receive()
+        got: list[Frame] = []
+
+        async def wait() -> None:
+            got.extend(await client.receive())
+
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await trio.testing.wait_all_tasks_blocked()
+                one.send([(CLIENT, b"unseen")])
+                # No await from here on: trio itself must not see the edge.
+                assert select.select([client._inbound_fd], [], [], 5)[0]
+                while select.select([client._inbound_fd], [], [], 0)[0]:
+                    client.send([(1, b"swallows it")])
+        assert got == [(1, b"unseen")]
+
+
+@pytest.mark.parametrize("lingering", [False, True])
+async def test_what_one_turn_leaves_is_read_in_the_next(
+    lingering: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The descriptor tells of arrivals once, also of more than are read in one go."""
+    monkeypatch.setattr("transports.zeromq._MESSAGES_MAX", 2)
+    peers = over_tcp(2)
+    async with open_zeromq(2, peers) as two, open_zeromq(1, peers) as one:
+        for _ in range(100):
+            for number in range(5):
+                one.send([(2, b"%d" % number)])
+            got: list[Frame] = []
+            with trio.fail_after(1):
+                while len(got) < 5:
+                    got += two.receive_soon(0.1) if lingering else await two.receive()
+                    await trio.lowlevel.checkpoint()
+            assert got == [(1, b"%d" % number) for number in range(5)]
 
 
 async def test_a_cancelled_receive_whose_edge_a_send_swallowed_loses_nothing() -> None:
