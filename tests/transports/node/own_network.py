@@ -48,7 +48,7 @@ def ip(*words: str) -> None:
 
 
 @contextmanager
-def own_network() -> Iterator[None]:
+def own_network(mtu_bytes: int = 1500) -> Iterator[None]:
     """This thread is in a namespace with `STATIONS` interfaces joined by a bridge."""
     libc = ctypes.CDLL(None, use_errno=True)
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -56,7 +56,7 @@ def own_network() -> Iterator[None]:
         if libc.unshare(CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "unshare")
         try:
-            _furnish()
+            _furnish(str(mtu_bytes))
             yield
         finally:
             assert libc.setns(home, CLONE_NEWNET) == 0
@@ -64,13 +64,14 @@ def own_network() -> Iterator[None]:
         os.close(home)
 
 
-def _furnish() -> None:
+def _furnish(mtu: str) -> None:
     ip("link", "set", "lo", "up")
     ip("link", "add", "br0", "type", "bridge", "forward_delay", "0")
     ip("link", "set", "br0", "up")
     for station in range(1, STATIONS + 1):
         here, there = f"p{station}", f"s{station}"
-        ip("link", "add", here, "address", mac(station), "type", "veth", "peer", "name", there)
+        peer = ("peer", "name", there, "mtu", mtu)
+        ip("link", "add", here, "mtu", mtu, "address", mac(station), "type", "veth", *peer)
         ip("link", "set", there, "master", "br0", "up")
         ip("link", "set", here, "up")
 
