@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import own_network
@@ -28,6 +29,7 @@ duplication = 0.1
 reorder = 0.1
 delay_ms = 0.5
 """
+KEY = '[transport_options]\nkey_file = "right.key"\n'
 SMALL_LOG = "[limits]\nlog_bytes_max = 20000\nlog_keep_slots = 2\n"
 
 
@@ -106,6 +108,35 @@ async def test_a_node_far_behind_is_sent_a_snapshot(tmp_path: Path, layer: str) 
         await cluster.start(follower)
         await check_logs(cluster, submitted)
         assert cluster.nodes[follower].status()["first_slot"] > 5
+
+
+async def test_a_node_with_another_key_is_not_heard_and_with_the_right_one_catches_up(
+    tmp_path: Path, layer: str
+) -> None:
+    (tmp_path / "right.key").write_text("0123456789abcdef" * 2)
+    (tmp_path / "wrong.key").write_text("0123456789abcde0" * 2)
+    right = make_config(tmp_path, transport=layer, store="durable", extra=KEY)
+    wrong = replace(right, transport_options={"key_file": "wrong.key"})
+    async with open_cluster(right) as cluster, open_client(right, timeout=50) as client:
+        leader = await cluster.leader()
+        follower = next(node for node in right.nodes if node != leader)
+        await cluster.stop(follower)
+        cluster.config = wrong
+        stranger = await cluster.start(follower)
+        cluster.config = right
+        before = stranger.status()["applied"]
+        commands = [b"%d" % number for number in range(100)]
+        await client.submit_many(commands)
+        # Whoever hears the other drops what he hears, in both directions.
+        await cluster.until(
+            lambda: all(n.status()["dropped"].get("bad_tag", 0) for n in cluster.nodes.values())
+        )
+        assert stranger.leader == 0
+        assert stranger.status()["applied"] == before
+        await cluster.stop(follower)
+        await cluster.start(follower)
+        await check_logs(cluster, set(commands))
+        assert await cluster.leader()
 
 
 async def test_a_mixed_bag_of_commands(tmp_path: Path, layer: str) -> None:
