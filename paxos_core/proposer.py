@@ -38,6 +38,10 @@ class Phase(Enum):
     LEAD = "lead"
 
 
+# An enum's member costs four times what a name does, and these are asked for at every turn.
+IDLE, PREPARE, LEAD = Phase
+
+
 @dataclass(slots=True)
 class Proposal:
     """A value on its way to being chosen; `mask` holds the acceptors that confirmed it."""
@@ -57,6 +61,7 @@ class Proposer:
         "_learner",
         "_outbox",
         "_pages",
+        "_peers",
         "_prepare_tick",
         "_promised_mask",
         "_votes",
@@ -73,10 +78,11 @@ class Proposer:
         self, config: ReplicaConfig, outbox: Outbox, acceptor: Acceptor, learner: Learner
     ) -> None:
         self._config = config
+        self._peers = config.peers
         self._outbox = outbox
         self._acceptor = acceptor
         self._learner = learner
-        self.phase = Phase.IDLE
+        self.phase = IDLE
         self.ballot: Ballot = NO_BALLOT
         self._from_slot: Slot = 0
         self._pages: dict[NodeId, Slot] = {}
@@ -100,7 +106,7 @@ class Proposer:
         """
         assert ballot > self.ballot
         assert ballot > self._acceptor.promised
-        self.phase = Phase.PREPARE
+        self.phase = PREPARE
         self.ballot = ballot
         self._from_slot = self._learner.watermark
         self._pages = dict.fromkeys(self._config.quorums.members, self._from_slot)
@@ -111,7 +117,7 @@ class Proposer:
         self._prepare_tick = now
         prepare = Prepare(ballot, self._from_slot)
         self._acceptor.receive_prepare(self._config.node, prepare)
-        for node in self._config.peers:
+        for node in self._peers:
             self._outbox.send_gated(node, prepare)
 
     def receive_promise(self, sender: NodeId, promise: Promise) -> None:
@@ -119,7 +125,7 @@ class Proposer:
 
         Of the votes for a slot the one with the highest ballot is kept (P2c).
         """
-        if self.phase is not Phase.PREPARE or promise.ballot != self.ballot:
+        if self.phase is not PREPARE or promise.ballot != self.ballot:
             return
         if promise.from_slot != self._pages.get(sender, NO_MORE):
             return
@@ -160,7 +166,7 @@ class Proposer:
         nobody proposes there.
         """
         return (
-            self.phase is Phase.PREPARE
+            self.phase is PREPARE
             and self._config.quorums.is_phase1(self._promised_mask)
             and self._learner.watermark >= self.promised_watermark
         )
@@ -176,7 +182,7 @@ class Proposer:
         first = self._learner.watermark
         end = max(self._votes, default=first - 1) + 1
         assert end - first <= OPEN_SLOTS_MAX
-        self.phase = Phase.LEAD
+        self.phase = LEAD
         self.next_slot = first
         votes, self._votes = self._votes, {}
         while self.next_slot < end:
@@ -192,7 +198,7 @@ class Proposer:
 
     def fill_window(self, now: int) -> None:
         """Propose what is pending, batch by batch, as far as the window allows."""
-        if self.phase is not Phase.LEAD:
+        if self.phase is not LEAD:
             return
         # Counted from the watermark, not in slots without a quorum: else one slot that
         # stays open lets the others run on to where acceptors, our own too, do not vote.
@@ -223,14 +229,14 @@ class Proposer:
         accept = Accept(self.ballot, slot, self._learner.watermark, crc, value)
         self.in_flight[slot] = Proposal(accept, 0, now)
         messages = self._outbox.messages
-        for node in self._config.peers:
+        for node in self._peers:
             messages.append((node, accept))
         if self._acceptor.vote(accept):
             self._acceptor.confirm(self._config.node, self.ballot, slot)
 
     def receive_accepted(self, sender: NodeId, accepted: Accepted) -> None:
         """Phase 2b: a slot's value is chosen once a phase 2 quorum has accepted it."""
-        if self.phase is not Phase.LEAD or accepted.ballot != self.ballot:
+        if self.phase is not LEAD or accepted.ballot != self.ballot:
             return
         quorums = self._config.quorums
         bit = quorums.bits[sender]
@@ -257,16 +263,16 @@ class Proposer:
         while self.in_flight and (slot := next(iter(self.in_flight))) < watermark:
             accept = self.in_flight.pop(slot).accept
             ours = ours and log.get(slot) == (accept.checksum, accept.value)
-        return self.phase is not Phase.LEAD or (ours and watermark <= self.next_slot)
+        return self.phase is not LEAD or (ours and watermark <= self.next_slot)
 
     # Time
 
     def resend(self, now: int) -> None:
         """Send again what has waited `resend_ticks` for an answer."""
         wait = self._config.timing.resend_ticks
-        if self.phase is Phase.PREPARE and now - self._prepare_tick >= wait:
+        if self.phase is PREPARE and now - self._prepare_tick >= wait:
             self._prepare_tick = now
-            for node in self._config.peers:
+            for node in self._peers:
                 if self._pages[node] != NO_MORE:
                     self._outbox.send_gated(node, Prepare(self.ballot, self._pages[node]))
         for proposal in self.in_flight.values():
@@ -279,13 +285,13 @@ class Proposer:
         accept = Accept(
             accept.ballot, accept.slot, self._learner.watermark, accept.checksum, accept.value
         )
-        for node in self._config.peers:
+        for node in self._peers:
             if not proposal.mask & self._config.quorums.bits[node]:
                 self._outbox.send(node, accept)
 
     def stop(self) -> None:
         """Give up the ballot, and forget what waited for it: its clients will ask again."""
-        self.phase = Phase.IDLE
+        self.phase = IDLE
         self._votes = {}
         self._pages = {}
         self.in_flight = {}

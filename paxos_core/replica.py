@@ -38,7 +38,7 @@ from paxos_core.durable import (
 from paxos_core.election import Election, Role, Verdict
 from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded, Poisoned
 from paxos_core.learner import Learner
-from paxos_core.proposer import Phase, Proposer
+from paxos_core.proposer import IDLE, LEAD, PREPARE, Proposer
 from paxos_core.ready import Decided, Outbox, Ready, SnapshotTooLarge
 from paxos_core.status import ReplicaStatus
 from paxos_core.types import Ballot, NodeId, Slot, WriteId, is_proposer
@@ -167,7 +167,7 @@ class Replica:
         """
         if type(command) is not bytes:
             raise TypeError(f"a command is bytes, not {type(command).__name__}")
-        if self._proposer.phase is not Phase.LEAD:
+        if self._proposer.phase is not LEAD:
             raise NotLeader(self._election.leader)
         if len(command) > self.command_bytes_max:
             raise CommandTooLarge(
@@ -187,9 +187,10 @@ class Replica:
     @_input
     def take(self) -> Ready:
         """Everything that followed from the inputs so far; each thing is handed out once."""
-        self._proposer.fill_window(self._now)
+        if self._proposer.pending:
+            self._proposer.fill_window(self._now)
+            self._settle()
         self._catchup.new_drain()
-        self._settle()
         if self._outbox.records or self._unrecorded_bytes > UNRECORDED_BYTES_MAX:
             self._record_chosen()
         return self._outbox.take()
@@ -322,7 +323,7 @@ class Replica:
         if nack.ballot != self._proposer.ballot or nack.promised <= nack.ballot:
             return
         self._election.see(nack.promised)
-        if self._proposer.phase is Phase.IDLE:
+        if self._proposer.phase is IDLE:
             return
         established = self._election.led_ticks >= self.config.timing.election_ticks_min
         if self._election.role is Role.LEADER and established:
@@ -388,7 +389,7 @@ class Replica:
                     raise AssertionError(f"a {type(message).__name__} to ourselves")
         if self._learner.has_next:
             self._deliver()
-        if self._proposer.phase is Phase.PREPARE and self._proposer.can_lead():
+        if self._proposer.phase is PREPARE and self._proposer.can_lead():
             self._lead()
 
     def _deliver(self) -> None:
@@ -429,7 +430,7 @@ class Replica:
         self._recorded = self._learner.watermark
 
     def _follow(self, ballot: Ballot) -> None:
-        if self._proposer.phase is not Phase.IDLE and ballot > self._proposer.ballot:
+        if self._proposer.phase is not IDLE and ballot > self._proposer.ballot:
             self._proposer.stop()
         self._election.follow(ballot)
 

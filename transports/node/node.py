@@ -189,7 +189,8 @@ class Node:
     def _pump(self) -> None:
         """Take, send, write, and again for what the write has set free."""
         service = self._service
-        while ready := service.take():
+        while True:
+            ready = service.take()
             if ready.events:
                 self._tell(ready.events)
             if ready.messages:
