@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from transports.bench.cli_common import check_page, print_report, repeat_command, say, write_page
+from transports.bench.cli_core import core
 from transports.bench.cli_layers import transports
 from transports.node.cli.failures import Failure, Misuse
 from transports.node.cli.options import check_transport_name, output_option
@@ -194,4 +195,5 @@ def _command(context: click.Context) -> str:
     return " ".join(words)
 
 
+bench.add_command(core)
 bench.add_command(transports)

@@ -32,6 +32,7 @@ POLL_SECONDS = 0.02
 LOAD_SPARE_SECONDS = 40.0
 """What a load may take beyond its own time: starting, an election, draining."""
 DISK_BYTES_MIN = 1 << 30
+COMMAND_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Setup:
     directory: Path
     """Where stores and configurations are made, each in a directory of its own."""
     log_bytes_max: int
-    command_bytes: int = 64
+    command_bytes: int = COMMAND_BYTES
     outstanding: int = 1024
     place: Place = LOOPBACK
 
