@@ -118,8 +118,12 @@ async def resolve(address: str) -> str:
     host, port = split_host_port(rest)
     found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     family, _type, _protocol, _name, resolved = found[0]
-    number = f"[{resolved[0]}]" if family == socket.AF_INET6 else resolved[0]
-    return f"tcp://{number}:{port}"
+    if family != socket.AF_INET6:
+        return f"tcp://{resolved[0]}:{port}"
+    # A link-local address is one host's only together with its interface.
+    scope = resolved[3] if len(resolved) == 4 else 0
+    interface = f"%{socket.if_indextoname(scope)}" if scope else ""
+    return f"tcp://[{resolved[0]}{interface}]:{port}"
 
 
 def make_router(

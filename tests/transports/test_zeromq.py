@@ -17,7 +17,7 @@ import zmq
 import zmq.auth
 from ipv6_cases import need_ipv6
 
-from transports._zeromq_sockets import endpoint_of, hello, identity_of
+from transports._zeromq_sockets import endpoint_of, hello, identity_of, resolve
 from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Frame, TransportError
 from transports.framing import join_frames
 from transports.testing import PROMISES, check_transport, free_tcp_addresses
@@ -638,3 +638,8 @@ async def test_an_address_that_the_system_refuses_is_its_fault(address: str, sai
         async with open_zeromq(1, {1: address}):
             pytest.fail("opened")
     assert isinstance(raised.value.__cause__, OSError)
+
+
+async def test_a_link_local_address_keeps_its_interface() -> None:
+    assert await resolve("tcp://[fe80::1%lo]:7100") == "tcp://[fe80::1%lo]:7100"
+    assert await resolve("tcp://[::1]:7100") == "tcp://[::1]:7100"
