@@ -61,6 +61,8 @@ class Twin:
         if not self._core:
             raise NoMemory(f"px_init() refuses {size} bytes; it asked for {least}")
         self.snapshot: Snapshot | None = None
+        self._restored = Snapshot(0, 0, b"")
+        self._last_error = 0
         self._incoming = bytearray()
         self._incoming_slot = 0
         self._message = px.Message()
@@ -89,6 +91,7 @@ class Twin:
         except RecordError as error:
             raise BadRecords(str(error)) from error
         assert isinstance(snapshot, Snapshot)
+        self._restored = snapshot
         if checksum(snapshot.data) != snapshot.checksum:
             raise BadRecords("the snapshot fails its checksum")
         if self.snapshot is None or snapshot.slot >= self.snapshot.slot:
@@ -119,14 +122,17 @@ class Twin:
 
     def compact(self, slot: int, data: bytes) -> str:
         """px_compact(); the bytes stay here, unless the core finds them too large."""
-        crc = checksum(data)
-        word = self._word(self._px.px_compact(self._core, slot, crc, len(data)))
-        if not word:
-            self.snapshot = Snapshot(slot, crc, data)
+        word = self._word(self._compact(slot, data))
+        if not word and len(data) <= self._config.limits.snapshot_bytes_max:
+            self.snapshot = Snapshot(slot, checksum(data), data)
         # That one was too large is an event, as in Python, and no failure of the call.
         return "" if word == "too large" else word
 
+    def _compact(self, slot: int, data: bytes) -> int:
+        return int(self._px.px_compact(self._core, slot, checksum(data), len(data)))
+
     def _word(self, error: int) -> str:
+        self._last_error = error
         return px.DROPS[error] if error else ""
 
     # Outputs
@@ -151,6 +157,9 @@ class Twin:
         assert found in (0, 1), f"{call}() gives {found}"
         return bool(found)
 
+    def _read(self, address: object, size: int) -> bytes:
+        return ctypes.string_at(address, size) if size else b""  # type: ignore[arg-type]
+
     def _take_messages(self, out: Outputs) -> None:
         message = self._message
         frame = b""
@@ -158,7 +167,7 @@ class Twin:
             if not (message.same and frame):
                 assert message.bytes <= len(_frame)
                 self._px.px_encode(self._core, ctypes.byref(message), _frame)
-                frame = ctypes.string_at(_frame, message.bytes)
+                frame = self._read(_frame, message.bytes)
             out.messages.append((message.to, frame))
 
     def _take_records(self, out: Outputs) -> None:
@@ -181,12 +190,12 @@ class Twin:
             return encode_record(own)
         assert record.bytes <= len(_frame)
         self._px.px_encode_record(self._core, ctypes.byref(record), _frame)
-        return ctypes.string_at(_frame, record.bytes)
+        return self._read(_frame, record.bytes)
 
     def _take_decided(self, out: Outputs) -> None:
         decided = self._decided
         while self._next("px_next_decided", decided):
-            value = ctypes.string_at(decided.value, decided.bytes) if decided.bytes else b""
+            value = self._read(decided.value, decided.bytes)
             assert checksum(value) == decided.checksum
             commands = tuple(decode_batch(value) or ())
             out.decided.append((decided.slot, decided.checksum, commands))
@@ -196,30 +205,32 @@ class Twin:
         some = False
         while self._next("px_next_event", event):
             some = True
-            match event.type:
-                case px.SNAPSHOT_BYTES:
-                    self._collect(event)
-                case px.INSTALL:
-                    self._install(event, out)
-                case px.SERVE:
-                    self._serve(event, out)
-                case px.LEADER:
-                    out.events.append(("leader", event.a, event.b))
-                case px.CAUGHT_UP:
-                    out.events.append(("caught up", event.a, 0))
-                case px.TOO_LARGE:
-                    out.events.append(("too large", event.a, 0))
-                case other:
-                    raise AssertionError(f"an event of type {other}")
+            self._one_event(event, out)
         return some
+
+    def _one_event(self, event: px.Event, out: Outputs) -> None:
+        match event.type:
+            case px.SNAPSHOT_BYTES:
+                self._collect(event)
+            case px.INSTALL:
+                self._install(event, out)
+            case px.SERVE:
+                self._serve(event, out)
+            case px.LEADER:
+                out.events.append(("leader", event.a, event.b))
+            case px.CAUGHT_UP:
+                out.events.append(("caught up", event.a, 0))
+            case px.TOO_LARGE:
+                out.events.append(("too large", event.a, 0))
+            case other:
+                raise AssertionError(f"an event of type {other}")
 
     def _collect(self, event: px.Event) -> None:
         if event.b == 0:
             self._incoming.clear()
             self._incoming_slot = event.a
         assert (event.a, event.b) == (self._incoming_slot, len(self._incoming))
-        if event.bytes:
-            self._incoming += ctypes.string_at(event.data, event.bytes)
+        self._incoming += self._read(event.data, event.bytes)
 
     def _install(self, event: px.Event, out: Outputs) -> None:
         own = self.snapshot

@@ -1,0 +1,93 @@
+"""The C twin does what the Python core does, step by step, on everything that can be thought of."""
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from paxos_core.testing import Options
+
+from .build import CORE, HERE, SANITIZERS, compile_c, includes, library, sources
+from .campaign import CLUSTERS, PAIRS, campaign, run_one
+from .clusters import MixedSimulation
+from .pair import MakeSide
+from .port import PortTwin
+from .recorder import RecordingTwin, Tape
+from .require import need_compiler
+from .twin import Twin
+
+STEPS = 150_000
+
+
+@pytest.fixture(autouse=True)
+def _compiler() -> None:
+    need_compiler()
+
+
+@pytest.mark.slow
+def test_no_step_of_150_000_differs():
+    assert campaign(STEPS) >= STEPS
+
+
+@pytest.mark.slow
+def test_nor_behind_the_records_of_the_device():
+    assert campaign(20_000, first_seed=100_000, make=PortTwin) >= 20_000
+
+
+@pytest.mark.slow
+def test_another_build_answers_the_same_under_the_sanitizers(tmp_path: Path) -> None:
+    """What is compared above is replayed under AddressSanitizer and UBSan."""
+    tape = Tape()
+    make: MakeSide = lambda setup: RecordingTwin(setup, tape)  # noqa: E731
+    assert campaign(30_000, first_seed=200_000, make=make) >= 30_000
+    tape.write(tmp_path / "tape")
+    files = [HERE / "c" / "replay.c", *sources()]
+    program = compile_c(tmp_path / "replay", files, *includes(), *SANITIZERS)
+    done = subprocess.run([program, tmp_path / "tape"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.strip() == tape.answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python_permille", [0, 500], ids=["all C", "mixed"])
+def test_clusters_with_c_in_them_agree_and_end(python_permille: int) -> None:
+    """The simulator's invariants and its healed phase, frames and disks as ever."""
+    counts: Counter[str] = Counter()
+    for seed in range(40):
+        simulation = MixedSimulation(Options(seed), python_permille)
+        counts += simulation.run().counts
+        assert not sum(core.dropped for core in simulation.cores)
+    assert counts["result"] > 500
+    assert counts["snapshot installed"]
+    assert counts["restart"] > 20
+
+
+@pytest.mark.slow
+def test_without_memory_a_core_forgets_nothing_that_it_has_said():
+    """Blocks so small that inputs are dropped: it may stand still, but it may not be wrong."""
+    dropped = results = 0
+    for seed in range(60):
+        options = Options(seed, steps=4000)
+        simulation = MixedSimulation(options, memory_bytes=(seed % 6) * 2000)
+        results += simulation.run().counts["result"]
+        dropped += sum(core.dropped for core in simulation.cores)
+    assert dropped > 100
+    assert results > 100
+
+
+def test_every_seed_gives_the_same_again():
+    """Nothing depends on what the memory held before, or on where it lies."""
+    answers = []
+    for _ in range(2):
+        tape = Tape()
+        for seed in range(5):
+            run_one(PAIRS, seed, lambda setup, tape=tape: RecordingTwin(setup, tape))
+            run_one(CLUSTERS, seed, lambda setup, tape=tape: RecordingTwin(setup, tape))
+        answers.append(tape.answer)
+    assert answers[0] == answers[1]
+
+
+def test_the_library_is_built_once():
+    assert library(CORE) is library(CORE)
+    assert Twin.__init__ is not PortTwin.__init__
