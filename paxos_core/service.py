@@ -161,6 +161,9 @@ class Service:
             self._install(ready.install)
         if ready.decided:
             self._apply(ready.decided)
+        # Also when nothing was decided: a core that is short of memory decides no more until then.
+        if self.replica.snapshot_due:
+            self._snapshot()
         if self._replies:
             ready.messages.extend(self._replies)
             self._replies = []
@@ -243,8 +246,6 @@ class Service:
             link = _LINK.pack(entry.slot, entry.checksum)
             self._digest = blake2b(self._digest + link, digest_size=_DIGEST_BYTES).digest()
             self.applied += 1
-        if self.replica.snapshot_due:
-            self._snapshot()
 
     def _tell(self, outcome: Outcome) -> None:
         """The leader that took the request answers; to others its client is a stranger."""

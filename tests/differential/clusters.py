@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from paxos_core import Replica, ReplicaConfig
@@ -9,13 +10,15 @@ from paxos_core.durable import DurableState
 from paxos_core.testing import Options, Simulation, SimulationFailure, Violation
 from paxos_core.testing.chance import stream
 from paxos_core.testing.members import SimulatedNode
+from paxos_core.testing.plan import Plan, Submission, draw_plan
 
 from .cores import PairCore, TwinCore
 from .pair import Difference, MakeSide, Pair
 from .setup import Setup
 from .twin import Twin
 
-_CORE = 31
+_CORE, _LOAD = 31, 33
+CROWD = 400
 SHADOW_LOG_SLOTS = 1 << 12
 SHADOW_OPEN_SLOTS = 1 << 12
 
@@ -45,12 +48,16 @@ class MixedSimulation(Simulation):
     """Some nodes run Python, some C, as the seed says; `python_permille` of them Python."""
 
     def __init__(
-        self, options: Options, python_permille: int = 0, memory_bytes: int = 4 << 20
+        self,
+        options: Options,
+        python_permille: int = 0,
+        memory_bytes: int = 4 << 20,
+        plan: Plan | None = None,
     ) -> None:
         self._python_permille = python_permille
         self._memory_bytes = memory_bytes
         self.cores: list[TwinCore] = []
-        super().__init__(options)
+        super().__init__(options, plan=plan)
 
     def make_replica(
         self, node: SimulatedNode, config: ReplicaConfig, state: DurableState
@@ -62,6 +69,31 @@ class MixedSimulation(Simulation):
         core = TwinCore(setup, Twin(setup))
         self.cores.append(core)
         return cast(Replica, core)
+
+
+def crowded(options: Options, log_keep_slots: int) -> Plan:
+    """The plan of these options with so many large commands that the least block is too small."""
+    plan = draw_plan(options)
+    chance = stream(options.seed, _LOAD)
+    sizes = (0, 100, plan.frame_bytes_max - 400)
+    plan.submissions = [
+        Submission(
+            chance.below(plan.chaos_units),
+            chance.below(len(plan.clients)),
+            [b"c%d.0 " % number + b"." * chance.choice(sizes)],
+        )
+        for number in range(CROWD)
+    ]
+    plan.clients = [replace(client, outstanding_max=CROWD) for client in plan.clients]
+    # Few open slots: else a promise has more pages than a time-out has round trips.
+    plan.limits = replace(
+        plan.limits,
+        log_keep_slots=log_keep_slots,
+        page_bytes_max=1 << 16,
+        window_slots=4,
+        vote_slots_max=8,
+    )
+    return plan
 
 
 def shadow(seed: int, make: MakeSide = Twin) -> None:

@@ -10,7 +10,7 @@ from .require import need_clang, need_compiler
 from .seeds import golden_frames, write_seeds
 
 FUZZ = HERE / "fuzz"
-RUNS = {"receive": 12_000, "port": 12_000, "packet": 1_000_000}
+RUNS = {"receive": 25_000, "port": 25_000, "packet": 1_000_000}
 """Each about five seconds."""
 
 

@@ -403,3 +403,18 @@ def test_records_of_a_service_are_records() -> None:
     records = drain(service).records
     assert records
     assert all(encode_record(record) for record in records)
+
+
+def test_a_core_that_is_short_of_room_gets_its_snapshot_though_nothing_is_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service, _ = alone()
+    compacted: list[int] = []
+    monkeypatch.setattr(Replica, "compact", lambda _, slot, data: compacted.append(slot))
+    service.tick()
+    service.take()
+    assert not compacted
+    monkeypatch.setattr(Replica, "snapshot_due", True)
+    service.tick()
+    assert not service.take().decided
+    assert compacted == [service.applied]
