@@ -84,7 +84,7 @@ def run(options: argparse.Namespace, out: Path) -> int:
     chosen = kernel.debug_kernel() if options.kernel == "debug" else kernel.stock_kernel()
     built = None
     if not options.no_module:
-        sources = options.module_source or module.default_sources()
+        sources = options.module_source or module.SOURCES
         built = module.build(chosen, sources.resolve(), out / "module").relative_to(out)
     ready = time.monotonic()
     settings = machine.Settings(

@@ -10,8 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "kmod/vm/run.py"
+FAULTS = ROOT / "kmod/vm/faults"
 CANNOT_RUN = 2
 
 
@@ -37,8 +40,16 @@ def verdicts(junit: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
+def faulty_guest(*faults: str, out: Path, limit: int = 120) -> subprocess.CompletedProcess[str]:
+    """Runs a module that has these faults, in order, and ends well as far as that depends on it."""
+    steps = [f"echo {fault} >/sys/module/paxos_faults/parameters/fault" for fault in faults]
+    return in_guest(
+        *("--icount", "--module-source", str(FAULTS), "--time-limit", str(limit)),
+        *("--", "sh", "-c", "; ".join([*steps, "echo said at the end"])),
+        out=out,
+    )
+
+
 def test_the_guests_tests_pass_and_its_kernel_is_content(tmp_path: Path) -> None:
     done = in_guest("--test", out=tmp_path)
     print(done.stdout)
@@ -46,3 +57,35 @@ def test_the_guests_tests_pass_and_its_kernel_is_content(tmp_path: Path) -> None
     each = verdicts(tmp_path / "junit.xml")
     assert each
     assert set(each.values()) <= {"passed", "skipped"}, each
+
+
+def test_instructions_are_counted(tmp_path: Path) -> None:
+    done = in_guest("--icount", "--test", "tests/kmod/guest/test_instructions.py", out=tmp_path)
+    print(done.stdout)
+    assert done.returncode == 0
+    assert set(verdicts(tmp_path / "junit.xml").values()) == {"passed"}
+
+
+def test_a_warning_and_an_oops_are_found(tmp_path: Path) -> None:
+    done = faulty_guest("warn", "oops", out=tmp_path)
+    assert done.returncode == 1
+    assert "WARNING: " in done.stdout
+    assert "fault_warn" in done.stdout
+    assert "BUG: kernel NULL pointer dereference" in done.stdout
+    # An oops ends the guest: what comes after it is not run.
+    assert "ended without a verdict" in done.stdout
+    assert "said at the end" not in done.stdout
+
+
+def test_a_module_that_stays_in_use_is_found(tmp_path: Path) -> None:
+    done = faulty_guest("busy", out=tmp_path)
+    assert done.returncode == 1
+    assert "said at the end" in done.stdout
+    assert "the module cannot be removed: 1 users" in done.stdout
+
+
+def test_a_hang_is_found_and_where_it_is(tmp_path: Path) -> None:
+    done = faulty_guest("hang", out=tmp_path, limit=5)
+    assert done.returncode == 1
+    assert "no end after 5 s" in done.stdout
+    assert "fault_hang" in (tmp_path / "kernel.log").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
@@ -34,6 +35,9 @@ _MODULE_DIRS = (
     "net/llc",
     "net/sched/sch_netem.ko",
 )
+
+
+_XZ_MAGIC = b"\xfd7zXZ\0"
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,21 @@ def _unpack(release: str, tree: Path) -> None:
         (files / f"usr/src/linux-headers-{release}/Makefile").write_text(
             f"include $(dir $(lastword $(MAKEFILE_LIST)))../linux-headers-{common}/Makefile\n"
         )
+        image_file = files / f"boot/vmlinuz-{release}"
+        image_file.write_bytes(_uncompressed(image_file.read_bytes()))
         (files / "complete").touch()
         shutil.rmtree(tree, ignore_errors=True)
         files.rename(tree)
+
+
+def _uncompressed(image: bytes) -> bytes:
+    """The kernel inside its image: to unpack it under emulation takes 6 s of a 9 s boot.
+
+    QEMU enters it by its PVH note. An image packed in another way than xz is left as it is.
+    """
+    start = image.find(_XZ_MAGIC)
+    kernel = lzma.LZMADecompressor().decompress(image[start:]) if start >= 0 else b""
+    return kernel if kernel.startswith(b"\x7fELF") else image
 
 
 def _extract(debs: Path, package: str, files: Path, members: Sequence[str]) -> None:

@@ -10,18 +10,12 @@ from pathlib import Path
 from .errors import require
 from .kernel import Kernel
 
-_KMOD = Path(__file__).parents[2]
-FAULTS = _KMOD / "vm" / "faults"
+SOURCES = Path(__file__).parents[2]
 _WARNING = re.compile(r"\b(?:warning|error|WARNING|ERROR):")
 
 
 class BuildFailed(Exception):
     """The module does not build, or not without a warning; the text is the compiler's."""
-
-
-def default_sources() -> Path:
-    """The project's module; before there is one, that of the harness's own tests."""
-    return _KMOD if (_KMOD / "Makefile").exists() else FAULTS
 
 
 def build(kernel: Kernel, sources: Path, into: Path) -> Path:
