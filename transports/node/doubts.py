@@ -46,6 +46,9 @@ DOUBTS: Final = {
 """Cause of a drop in the transport -> what an operator should look for."""
 
 
+DISTURBANCES: Final = ("malformed", "handshake_failed")
+"""What the streams of another transport are counted as here, both ways."""
+
 INTERFACE_DOWN: Final = (
     "the interface is down or missing; it is used again once it is up, with the node's MAC"
 )
@@ -71,8 +74,8 @@ async def tell_doubts(node: Node) -> None:
             others.forget()
             continue
         leaderless_seconds = trio.current_time() - led_at
-        if leaderless_seconds >= ASK_AFTER_SECONDS:
-            await others.ask()
+        if not led and leaderless_seconds >= ASK_AFTER_SECONDS:
+            await others.ask(disturbed=any(counted.get(cause) for cause in DISTURBANCES))
         if not led and others.are_hopeless():
             raise NodeFailed(_why_hopeless(node, others.foreign()))
         if leaderless_seconds >= SILENCE_SECONDS:
@@ -93,7 +96,7 @@ def _tell_drops(node: Node, log: NodeLogger, counted: Mapping[str, int]) -> dict
 
 
 class _Others:
-    """What is known of how the other nodes speak, while there is no leader."""
+    """What is known of how the other nodes speak, until there is a leader."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -106,14 +109,14 @@ class _Others:
         self._languages.clear()
         self._hopeless_since = None
 
-    async def ask(self) -> None:
+    async def ask(self, disturbed: bool) -> None:
         """Ask all who they are, but not too often. Who falls silent has not changed."""
         if trio.current_time() < self._ask_at:
             return
         self._ask_at = trio.current_time() + ASK_SECONDS
         node, config = self._node, self._node.config
         peers = [peer for peer in config.nodes if peer != node.id]
-        self._languages.update(await find_languages(config, peers))
+        self._languages.update(await find_languages(config, peers, disturbed=disturbed))
 
     def foreign(self) -> dict[NodeId, str]:
         """Node -> the transport that it answers over, or nothing if only that it is not ours."""

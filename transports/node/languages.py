@@ -21,25 +21,32 @@ from transports.node.config import ClusterConfig
 
 LANGUAGES: Final = ("tcp", "udp", "zeromq")
 """Those whose addresses have a host and a port. A MAC leads to none of them, nor they to a MAC."""
+DATAGRAMS: Final = "udp"
+"""The one whose ports are not those of the others."""
 ANSWER_SECONDS: Final = 0.7
 _ZEROMQ_SCHEME: Final = "tcp://"
 
 
-async def find_languages(config: ClusterConfig, nodes: Iterable[NodeId]) -> dict[NodeId, str]:
+async def find_languages(
+    config: ClusterConfig, nodes: Iterable[NodeId], *, disturbed: bool = True
+) -> dict[NodeId, str]:
     """Return which of `nodes` answered, and over which transport: ours, or one of `LANGUAGES`.
 
     Takes less than two seconds, and raises nothing: what cannot be asked is not asked.
+    Unless `disturbed`, which says that what came here was no transport's of ours, nobody
+    is asked at a port where our own transport may be about to answer: there a
+    question in another language would in turn look like a mistake.
     """
     hosts = _hosts(config.nodes, nodes)
     if not hosts or not _others(config):
         return {}
     found = dict.fromkeys(await _ask(config, hosts), config.transport)
     silent = [node for node in hosts if node not in found]
-    return found | await find_other_languages(config, silent)
+    return found | await find_other_languages(config, silent, disturbed=disturbed)
 
 
 async def find_other_languages(
-    config: ClusterConfig, silent: Iterable[NodeId]
+    config: ClusterConfig, silent: Iterable[NodeId], *, disturbed: bool = True
 ) -> dict[NodeId, str]:
     """The same for nodes that are known not to answer over our transport; takes a second."""
     hosts = _hosts(config.nodes, silent)
@@ -51,13 +58,18 @@ async def find_other_languages(
 
     async with trio.open_nursery() as nursery:
         for language in _others(config) if hosts else ():
+            if not disturbed and DATAGRAMS not in (language, *_ours(config)):
+                continue
             nursery.start_soon(ask, language)
     return found
 
 
+def _ours(config: ClusterConfig) -> tuple[object, ...]:
+    return config.transport, config.transport_options.get("over")
+
+
 def _others(config: ClusterConfig) -> list[str]:
-    ours = (config.transport, config.transport_options.get("over"))
-    return [language for language in LANGUAGES if language not in ours]
+    return [language for language in LANGUAGES if language not in _ours(config)]
 
 
 def _hosts(addresses: Mapping[NodeId, str], nodes: Iterable[NodeId]) -> dict[NodeId, str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+import pytest
+import trio
 
 from transports.node import Node, open_node
 from transports.node.config import ClusterConfig
@@ -62,3 +66,24 @@ async def test_what_cannot_be_asked_is_not_asked(tmp_path: Path) -> None:
         transport_options={"tls_certificate": "none.pem", "tls_authority": "none.pem"},
     )
     assert await find_languages(config, [1, 2]) == {}
+
+
+@pytest.mark.parametrize(("disturbed", "first_bytes"), [(False, {0}), (True, {0, 0xFF})])
+async def test_a_port_where_our_transport_may_answer_is_left_alone(
+    tmp_path: Path, disturbed: bool, first_bytes: set[int]
+) -> None:
+    """There a question in ZeroMQ, which begins with 0xff, would look like a mistake."""
+    config = ClusterConfig(nodes=free_tcp_addresses(2), base=tmp_path, store="memory")
+    came: set[int] = set()
+
+    async def note(stream: trio.SocketStream) -> None:
+        async with stream:
+            with suppress(trio.BrokenResourceError):
+                came.update((await stream.receive_some(1))[:1])
+
+    port = int(config.nodes[2].rpartition(":")[2])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(trio.serve_tcp, note, port, host="127.0.0.1"))
+        assert await find_languages(config, [2], disturbed=disturbed) == {}
+        nursery.cancel_scope.cancel()
+    assert came == first_bytes
