@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from transports._paxos_device import DROP_CAUSES, StatsStruct
 from transports._paxos_endpoint import Device
@@ -47,8 +48,16 @@ class FakeEndpoint:
     def close(self) -> None:
         self.user.close()
 
+    def written(self, message: bytes, relay: Callable[[bytes], None]) -> None:
+        """What user space wrote; `relay` brings SEND records to their receivers."""
+        relay(message)
+
     def drop(self, cause: str) -> None:
         self.counters.dropped[drop_index(cause)] += 1
+
+    def hear(self, message: bytes) -> None:
+        """FRAME records from the network."""
+        self.give(message)
 
     def give(self, message: bytes) -> None:
         """Have user space read it, if there is room."""
@@ -79,12 +88,17 @@ class FakeKernel:
         def open_once(frame_bytes_max: int) -> tuple[Device, int]:
             if not self.interface_up:
                 raise TransportError("kmod: no such interface")
-            endpoint = self._hubs[hub][local] = FakeEndpoint()
-            arguments = hub, local, endpoint
-            threading.Thread(target=self._serve, args=arguments, daemon=True).start()
+            endpoint = FakeEndpoint()
+            self.join(hub, local, endpoint)
             return endpoint, frame_bytes_max or self.frame_bytes_max
 
         return open_once
+
+    def join(self, hub: Hub, local: int, endpoint: FakeEndpoint) -> None:
+        """Put an endpoint on the network, and read what is written to it."""
+        self._hubs[hub][local] = endpoint
+        arguments = hub, local, endpoint
+        threading.Thread(target=self._serve, args=arguments, daemon=True).start()
 
     def endpoint(self, local: int) -> FakeEndpoint:
         """The only one of that id."""
@@ -102,13 +116,12 @@ class FakeKernel:
             # Reset: closed with something unread.
             with suppress(ConnectionResetError):
                 while message := endpoint.inner.recv(MESSAGE_BYTES):
-                    self._relay(self._hubs[hub], local, endpoint, message)
+                    endpoint.written(message, partial(self.relay, hub, local, endpoint))
             if self._hubs[hub].get(local) is endpoint:
                 del self._hubs[hub][local]
 
-    def _relay(
-        self, hub: dict[int, FakeEndpoint], local: int, endpoint: FakeEndpoint, message: bytes
-    ) -> None:
+    def relay(self, hub: Hub, local: int, endpoint: FakeEndpoint, message: bytes) -> None:
+        """Bring SEND records of `local` to their receivers."""
         batches: dict[int, bytes] = defaultdict(bytes)
         at = 0
         while at < len(message):
@@ -118,8 +131,8 @@ class FakeKernel:
             batches[receiver] += record(FRAME, local, message[at + HEADER.size : at + size])
             at += size + -size % 8
         for receiver, batch in batches.items():
-            target = hub.get(receiver)
+            target = self._hubs[hub].get(receiver)
             if target is None:
                 endpoint.drop("send_failed")
             else:
-                target.give(batch)
+                target.hear(batch)

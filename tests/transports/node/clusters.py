@@ -47,7 +47,7 @@ def addresses(transport: str, size: int) -> dict[int, str]:
     if transport == "memory":
         hub = next(_hubs)
         return {node: f"hub{hub}/{node}" for node in range(1, size + 1)}
-    if transport == own_network.OPENER:
+    if transport in (own_network.OPENER, "kmod"):
         return {node: own_network.mac(node) for node in range(1, size + 1)}
     if transport == "udp":
         return free_udp_addresses(size)
@@ -76,11 +76,12 @@ def make_config(
     extra: str = "",
     over: str = "",
     make_stores: bool = True,
-    core: str = "python",
+    core: str | None = "python",
 ) -> ClusterConfig:
     """`over` tells whose addresses the nodes have, if not those of `transport`."""
-    words = f'cluster = "test"\ntransport = "{transport}"\nstore = "{store}"\ncore = "{core}"'
-    lines = [words, "[nodes]"]
+    lines = [f'cluster = "test"\ntransport = "{transport}"\nstore = "{store}"']
+    lines += [f'core = "{core}"'] if core else []
+    lines += ["[nodes]"]
     placed = addresses(over or transport, size)
     lines += [f'{node} = "{address}"' for node, address in placed.items()]
     config = parse_config("\n".join([*lines, extra]), source="test", base=base)

@@ -1,8 +1,10 @@
-"""The same cluster over every transport: loss, a leader killed, a snapshot, a mixed bag."""
+"""The same cluster over every transport, of each core and of both: loss, a leader killed,
+a snapshot, a mixed bag.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import own_network
 import pytest
 import trio
 from clusters import Cluster, make_config, open_cluster
+from native_kit import need_compiler
 
 from transports.node import Client, CommandTooLarge, open_client
+from transports.node.config import CoreKind
 
 LAYERS = {
     "memory": "memory",
@@ -19,6 +23,11 @@ LAYERS = {
     "udp": "udp",
     "zeromq": "zeromq",
     "ethernet": own_network.OPENER,
+}
+CORES: dict[str, Mapping[int, CoreKind]] = {
+    "python": {},
+    "c": dict.fromkeys((1, 2, 3), "c"),
+    "mixed": {1: "c", 3: "c"},
 }
 FAULTY = "transports.node.faulty:open_faulty"
 FAULTS = """
@@ -44,6 +53,14 @@ def layer(request: pytest.FixtureRequest) -> Iterator[str]:
         yield LAYERS[request.param]
 
 
+@pytest.fixture(params=CORES)
+def cores(request: pytest.FixtureRequest) -> Mapping[int, CoreKind]:
+    """Node -> core."""
+    if request.param != "python":
+        need_compiler()
+    return CORES[request.param]
+
+
 async def check_logs(cluster: Cluster, expected: set[bytes]) -> None:
     """Wait until all nodes have applied the same; each command must be there once."""
     await cluster.caught_up()
@@ -53,10 +70,12 @@ async def check_logs(cluster: Cluster, expected: set[bytes]) -> None:
     assert len(logs[0]) == len(expected)
 
 
-async def test_agreement_under_loss(tmp_path: Path, layer: str) -> None:
+async def test_agreement_under_loss(
+    tmp_path: Path, layer: str, cores: Mapping[int, CoreKind]
+) -> None:
     config = make_config(tmp_path, transport=FAULTY, over=layer, extra=FAULTS.format(layer))
     commands = [b"command %d" % number for number in range(150)]
-    async with open_cluster(config) as cluster, open_client(config, timeout=50) as client:
+    async with open_cluster(config, cores) as cluster, open_client(config, timeout=50) as client:
         outcomes = await client.submit_many(commands, outstanding=10)
         assert sorted(map(int, outcomes)) == list(range(1, 151))
         await check_logs(cluster, set(commands))
@@ -65,11 +84,13 @@ async def test_agreement_under_loss(tmp_path: Path, layer: str) -> None:
     assert all(causes.get("malformed", 0) == 0 for causes in dropped)
 
 
-async def test_the_leader_is_killed_under_load_and_comes_back(tmp_path: Path, layer: str) -> None:
+async def test_the_leader_is_killed_under_load_and_comes_back(
+    tmp_path: Path, layer: str, cores: Mapping[int, CoreKind]
+) -> None:
     config = make_config(tmp_path, transport=layer, store="durable")
     submitted: set[bytes] = set()
 
-    async with open_cluster(config) as cluster, open_client(config, timeout=50) as client:
+    async with open_cluster(config, cores) as cluster, open_client(config, timeout=50) as client:
 
         async def work(worker: int, task_status: trio.TaskStatus[None]) -> None:
             for number in range(60):
@@ -91,10 +112,12 @@ async def test_the_leader_is_killed_under_load_and_comes_back(tmp_path: Path, la
     assert len(submitted) == 240
 
 
-async def test_a_node_far_behind_is_sent_a_snapshot(tmp_path: Path, layer: str) -> None:
+async def test_a_node_far_behind_is_sent_a_snapshot(
+    tmp_path: Path, layer: str, cores: Mapping[int, CoreKind]
+) -> None:
     config = make_config(tmp_path, transport=layer, store="durable", extra=SMALL_LOG)
     submitted: set[bytes] = set()
-    async with open_cluster(config) as cluster, open_client(config, timeout=50) as client:
+    async with open_cluster(config, cores) as cluster, open_client(config, timeout=50) as client:
         leader = await cluster.leader()
         follower = next(node for node in config.nodes if node != leader)
         await cluster.stop(follower)
@@ -139,11 +162,13 @@ async def test_a_node_with_another_key_is_not_heard_and_with_the_right_one_catch
         assert await cluster.leader()
 
 
-async def test_a_mixed_bag_of_commands(tmp_path: Path, layer: str) -> None:
+async def test_a_mixed_bag_of_commands(
+    tmp_path: Path, layer: str, cores: Mapping[int, CoreKind]
+) -> None:
     config = make_config(tmp_path, transport=layer)
     submitted: set[bytes] = set()
     async with (
-        open_cluster(config) as cluster,
+        open_cluster(config, cores) as cluster,
         open_client(config, timeout=50) as one,
         open_client(config, timeout=50) as other,
     ):

@@ -318,6 +318,19 @@ def test_a_write_may_still_hold_the_snapshot_before() -> None:
     assert replica.take().records == [Snapshot(4, checksum(b"four"), b"four")]
 
 
+def test_a_snapshot_is_not_due_while_the_last_one_is_not_recorded() -> None:
+    script = Script()
+    replica = lead(script)
+    script.status_now = replace(STATUS, snapshot_due=True)
+    assert replica.snapshot_due
+    replica.compact(4, b"four")
+    assert not replica.snapshot_due
+    crc = checksum(b"four")
+    script.said = [pack_record(uapi.RECORD_SNAPSHOT, 1, b=4, c=crc, d=4, flags=CHECKPOINT | LAST)]
+    replica.take()
+    assert replica.snapshot_due
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
 from clusters import make_config
+from native_kit import need_compiler
 
 from paxos_core.session import decode_group
 from transports.node import Client, ClientError, ClusterConfig, open_client
@@ -23,14 +25,17 @@ ROUNDS = 8
 class Processes:
     """The nodes of a configuration, each a `paxos node` process."""
 
-    def __init__(self, config: ClusterConfig, path: Path) -> None:
+    def __init__(self, config: ClusterConfig, path: Path, cores: Callable[[], str]) -> None:
+        """`cores` says which core a node that starts shall have."""
         self.config = config
         self._path = path
+        self._cores = cores
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, node: int) -> None:
+        words = ["node", str(node), "--config", str(self._path), "--core", self._cores()]
         self._running[node] = subprocess.Popen(
-            [sys.executable, "-m", "transports.node.cli", "node", str(node), "--config", self._path]
+            [sys.executable, "-m", "transports.node.cli", *words]
         )
 
     def kill(self, node: int) -> None:
@@ -67,13 +72,18 @@ async def wait_until_equal(client: Client, config: ClusterConfig) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_killed_in_any_order_under_load(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "cores"), [(1, ["python"]), (2, ["python"]), (3, ["c"]), (4, ["python", "c"])]
+)
+async def test_killed_in_any_order_under_load(tmp_path: Path, seed: int, cores: list[str]) -> None:
+    """With two cores, a node that starts again may be of the other one, on the same store."""
+    if "c" in cores:
+        need_compiler()
     chance = random.Random(seed)
     config = make_config(tmp_path, transport="tcp", store="durable")
     path = tmp_path / "paxos.toml"
     path.write_text(to_toml(config))
-    processes = Processes(config, path)
+    processes = Processes(config, path, lambda: chance.choice(cores))
     acknowledged: set[bytes] = set()
     unknown: set[bytes] = set()
 

@@ -1,4 +1,4 @@
-"""Nodes over the record layer, whose core is played by the Python one behind records."""
+"""Nodes over the record layer: the core is the C library, or the Python one behind records."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from clusters import Cluster, make_config, open_cluster
 from fake_core import FakeChannel
+from native_kit import need_compiler
 
 from transports.node import open_client
 from transports.node.config import CoreKind
@@ -20,8 +21,11 @@ CORES: dict[str, Mapping[int, CoreKind]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=["library", "played"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "library":
+        need_compiler()
+        return
     monkeypatch.setattr("transports.node.native.library.LibraryChannel", FakeChannel)
     monkeypatch.setattr("transports.node.cores.load_c_core", lambda: None)
 

@@ -20,6 +20,26 @@ Decided = tuple[int, list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
+class KernelCounters:
+    """What the kernel module counts of a node's endpoint. Missing numbers are 0."""
+
+    frames_in: int
+    frames_out: int
+    bytes_in: int
+    bytes_out: int
+    packets_in: int
+    packets_out: int
+    decisions: int
+    """Slots decided there; 0 for a relay."""
+    proposed: int
+    dropped: Mapping[str, int]
+    p50_us: float | None
+    """From a proposal there to its decision, in microseconds; None if there was none."""
+    p99_us: float | None
+    mean_us: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeAnswer:
     """The part of a node's status that people want to see. Missing numbers are 0."""
 
@@ -38,6 +58,10 @@ class NodeAnswer:
     transport: str
     store: str
     dropped: Mapping[str, int]
+    core: str
+    """``python``, ``c`` or ``kernel``."""
+    kernel: KernelCounters | None
+    """None if the node does not use the kernel module."""
 
     @property
     def dropped_total(self) -> int:
@@ -52,7 +76,6 @@ class NodeAnswer:
 def read_answer(node: int, status: Mapping[str, Any]) -> NodeAnswer:
     """The answer of `node`, whatever it sent."""
     voting = status.get("voting") is not False
-    dropped = status.get("dropped")
     return NodeAnswer(
         node=node,
         role=_text(status, "role") if voting else "learner",
@@ -67,11 +90,30 @@ def read_answer(node: int, status: Mapping[str, Any]) -> NodeAnswer:
         sessions=_number(status, "sessions"),
         transport=_text(status, "transport"),
         store=_text(status, "store"),
-        dropped={
-            str(cause): count
-            for cause, count in (dropped.items() if isinstance(dropped, dict) else ())
-            if isinstance(count, int)
-        },
+        dropped=_counts(status, "dropped"),
+        core=_text(status, "core"),
+        kernel=_read_kernel(status.get("kernel")),
+    )
+
+
+def _read_kernel(counters: object) -> KernelCounters | None:
+    if not isinstance(counters, dict):
+        return None
+    latency = counters.get("latency_us")
+    times = latency if isinstance(latency, dict) else {}
+    return KernelCounters(
+        frames_in=_number(counters, "frames_in"),
+        frames_out=_number(counters, "frames_out"),
+        bytes_in=_number(counters, "bytes_in"),
+        bytes_out=_number(counters, "bytes_out"),
+        packets_in=_number(counters, "packets_in"),
+        packets_out=_number(counters, "packets_out"),
+        decisions=_number(counters, "decisions"),
+        proposed=_number(counters, "proposed"),
+        dropped=_counts(counters, "dropped"),
+        p50_us=_time(times, "p50"),
+        p99_us=_time(times, "p99"),
+        mean_us=_time(times, "mean"),
     )
 
 
@@ -134,6 +176,20 @@ def diverged(answers: Answers) -> tuple[int, int] | None:
 def _number(status: Mapping[str, Any], name: str) -> int:
     value = status.get(name)
     return value if isinstance(value, int) else 0
+
+
+def _counts(status: Mapping[str, Any], name: str) -> dict[str, int]:
+    counts = status.get(name)
+    return {
+        str(cause): count
+        for cause, count in (counts.items() if isinstance(counts, dict) else ())
+        if isinstance(count, int)
+    }
+
+
+def _time(times: Mapping[str, Any], name: str) -> float | None:
+    value = times.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _text(status: Mapping[str, Any], name: str) -> str:

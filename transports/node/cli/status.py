@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
-from transports.node.cli.answers import Answers, agreed_leader, ask, diverged
+from transports.node.cli.answers import (
+    Answers,
+    KernelCounters,
+    NodeAnswer,
+    agreed_leader,
+    ask,
+    diverged,
+)
 from transports.node.cli.failures import FAILED, Interrupted
 from transports.node.cli.hosts import why_silent
 from transports.node.cli.options import (
@@ -38,6 +45,9 @@ if TYPE_CHECKING:
 COLUMNS = (
     ">node", "role", ">leader", ">ballot", ">chosen", ">applied", "log hash", ">sessions",
     ">dropped",
+)  # fmt: skip
+KERNEL_COLUMNS = (
+    ">in the kernel: node", "core", ">frames in", ">out", ">dropped", ">decisions", ">p50", ">p99",
 )  # fmt: skip
 
 
@@ -163,15 +173,16 @@ def _show(finding: Finding, output: str, *, lines: bool) -> None:
         print_json(finding.as_dict(), lines=lines)
         return
     console = make_console()
-    for line in table_lines(_table(finding), console):
-        console.print(line)
+    for table in _tables(finding):
+        for line in table_lines(table, console):
+            console.print(line)
     console.print(_verdict(finding))
 
 
 def _render(finding: Finding) -> RenderableType:
     from rich.console import Group
 
-    return Group(_table(finding), _verdict(finding))
+    return Group(*_tables(finding), _verdict(finding))
 
 
 def _verdict(finding: Finding) -> RenderableType:
@@ -180,8 +191,33 @@ def _verdict(finding: Finding) -> RenderableType:
     return Text(finding.line, "red" if finding.problem else "green")
 
 
-def _table(finding: Finding) -> Table:
-    return make_table(COLUMNS, [_row(finding, node) for node in finding.answers])
+def _tables(finding: Finding) -> list[Table]:
+    tables = [make_table(COLUMNS, [_row(finding, node) for node in finding.answers])]
+    rows = [
+        _kernel_row(answer, answer.kernel)
+        for answer in finding.answers.values()
+        if answer is not None and answer.kernel is not None
+    ]
+    if rows:
+        tables.append(make_table(KERNEL_COLUMNS, rows))
+    return tables
+
+
+def _kernel_row(answer: NodeAnswer, kernel: KernelCounters) -> Sequence[object]:
+    return (
+        answer.node,
+        answer.core,
+        kernel.frames_in,
+        kernel.frames_out,
+        sum(kernel.dropped.values()),
+        kernel.decisions,
+        _microseconds(kernel.p50_us),
+        _microseconds(kernel.p99_us),
+    )
+
+
+def _microseconds(time_us: float | None) -> str:
+    return "-" if time_us is None else f"{time_us:.0f} µs"
 
 
 def _row(finding: Finding, node: int) -> Sequence[object]:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = "pluggable-paxos"
-FLAGS: Final = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-fvisibility=default", "-Wall")
+FLAGS: Final = (
+    "-std=c11", "-D_DEFAULT_SOURCE", "-O2", "-fPIC", "-shared", "-fvisibility=hidden",
+)  # fmt: skip
 COMPILE_SECONDS: Final = 300
 _PARTS: Final = ("core", "compat/user", "uapi")
 _PRIVATE: Final = 0o700
@@ -66,10 +68,9 @@ def cache_directory() -> Path:
 def library_path() -> Path:
     """The library, built if it is not there yet. Raises `BuildFailed`."""
     root = sources()
-    files = sorted((root / "core").glob("*.c")) + sorted((root / "compat/user").glob("*.c"))
     target = cache_directory() / f"libpaxos-{_digest(root)}.so"
     if not target.exists():
-        _compile(root, files, target)
+        _compile(root, target)
     return target
 
 
@@ -78,20 +79,27 @@ def _digest(root: Path) -> str:
     machine = os.uname()
     state = hashlib.blake2b(digest_size=16)
     state.update(repr((FLAGS, machine.sysname, machine.machine)).encode())
-    for part in _PARTS:
-        for path in sorted((root / part).glob("*.[ch]")):
-            state.update(f"{part}/{path.name} {path.stat().st_size}\n".encode())
-            state.update(path.read_bytes())
+    for path in _files(root):
+        content = path.read_bytes()
+        state.update(f"{path.relative_to(root)} {len(content)}\n".encode())
+        state.update(content)
     return state.hexdigest()
 
 
-def _compile(root: Path, files: list[Path], target: Path) -> None:
+def _files(root: Path) -> list[Path]:
+    """All that the library is made from; the fuzzer in between is not."""
+    found = [path for part in _PARTS for path in sorted((root / part).glob("*.[ch]"))]
+    return [path for path in found if not path.name.startswith("fuzz")]
+
+
+def _compile(root: Path, target: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
         raise BuildFailed(
             'core = "c" needs a C compiler, cc, to build itself once; on Debian: '
             'apt-get install gcc libc6-dev; or take core = "python"'
         )
+    files = [path for path in _files(root) if path.suffix == ".c"]
     includes = [word for part in _PARTS for word in ("-I", str(root / part))]
     with tempfile.TemporaryDirectory(prefix="build-", dir=target.parent) as work:
         made = Path(work) / target.name

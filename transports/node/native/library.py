@@ -23,6 +23,9 @@ OPEN_SLOTS_MIN: Final = 1 << 16
 LOG_SLOTS_MIN: Final = 1 << 18
 """The log is full, and a snapshot due, with so many slots, if not before with so many bytes."""
 MEMORY_BYTES_MIN: Final = 64 << 20
+MEMORY_BYTES_MAX: Final = 4 << 30
+VOTES_BYTES_MAX: Final = 256 << 20
+_MAP_NORESERVE: Final = 0x4000
 BUFFER_BYTES_MIN: Final = 256 << 10
 PORT_LIBRARY: Final = 1
 _ERRORS: Final = {
@@ -173,11 +176,14 @@ def _power_of_two(least: int) -> int:
 
 
 def memory_bytes(config: ReplicaConfig, least: int) -> int:
-    """Room for what the limits allow at a time; untouched pages of it cost nothing."""
+    """Room for what the limits allow at a time; what is never touched of it costs nothing.
+
+    With less than they allow a snapshot is due sooner, no more.
+    """
     limits = config.limits
-    log = 4 * limits.log_bytes_max
-    votes = limits.vote_slots_max * min(config.frame_bytes_max, 64 << 10)
-    return max(MEMORY_BYTES_MIN, least + log + votes + 4 * limits.pending_bytes_max)
+    votes = min(limits.vote_slots_max * config.frame_bytes_max, VOTES_BYTES_MAX)
+    wanted = 4 * limits.log_bytes_max + 4 * limits.pending_bytes_max + votes
+    return least + max(MEMORY_BYTES_MIN, min(wanted, MEMORY_BYTES_MAX))
 
 
 class LibraryChannel:
@@ -200,13 +206,20 @@ class LibraryChannel:
         made = make_px_config(config, cluster)
         least = library.px_memory_bytes_min(ctypes.byref(made))
         size = memory_bytes(config, least)
-        self._memory = mmap.mmap(-1, size)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        try:
+            self._memory = mmap.mmap(-1, size, flags=flags)
+        except OSError as error:
+            raise CoreRefused(
+                f'core = "c" asks for {size >> 20} MiB, which the system does not give: '
+                "lower log_bytes_max in [limits]"
+            ) from error
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         px = library.px_init(address, size, ctypes.byref(made)) if least else None
         if not px:
             raise CoreRefused(
                 'core = "c" does not take these limits: lower those in [limits], '
-                'or take core = "python"'
+                'or give core = "python"'
             )
         self._port = PxPort(px=px, kind=PORT_LIBRARY, durable=durable)
         self._px = px

@@ -56,8 +56,8 @@ class NativeReplica:
         self._pending_room = 0
         self._fresh = True
         self._snapshot = state.snapshot
-        self._older: Snapshot | None = None
-        """The one before, until the write that puts `_snapshot` in its place is whole."""
+        self._older: list[Snapshot | None] = []
+        """Those before, until the write that puts `_snapshot` in their place is whole."""
         self._receiving: Slot = 0
         self._received = bytearray()
         self._install = state.snapshot
@@ -125,7 +125,7 @@ class NativeReplica:
 
     def _put_snapshot(self, snapshot: Snapshot) -> None:
         if self._channel.durable:
-            self._older = self._snapshot
+            self._older.append(self._snapshot)
         self._snapshot = snapshot
 
     def take(self) -> Ready:
@@ -175,8 +175,10 @@ class NativeReplica:
         self._put_record(record, RawRecord(record.payload))
 
     def _take_record_snapshot(self, record: DeviceRecord) -> None:
-        for snapshot in (self._snapshot, self._older):
+        for snapshot in (self._snapshot, *self._older):
             if snapshot is not None and (snapshot.slot, snapshot.checksum) == (record.b, record.c):
+                if snapshot is self._snapshot:
+                    self._older = []
                 self._put_record(record, snapshot)
                 return
         raise Poisoned(f"the core records a snapshot of slot {record.b} that is not here")
@@ -196,7 +198,6 @@ class NativeReplica:
         ready.write_id = record.a
         if checkpoint:
             ready.records, ready.checkpoint = self._write, True
-            self._older = None
         else:
             ready.records += self._write
         self._write = []
@@ -251,7 +252,8 @@ class NativeReplica:
     @property
     def snapshot_due(self) -> bool:
         """Whether the log has grown enough to be worth a snapshot."""
-        return self._channel.status().snapshot_due
+        # One at a time: what the core says now may be from before it took the last one.
+        return not self._older and self._channel.status().snapshot_due
 
     def status(self) -> ReplicaStatus:
         """How this replica is."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_cases import END_SECONDS, spawn, wait_until_gone, wait_until_said
 from lab_cases import interfaces, left_of, need_laboratory
+from native_kit import need_compiler
 
 from transports.chardev import availability
 from transports.node.cli.demo_places import PLACES
@@ -64,6 +65,14 @@ def test_it_passes(paxos, transport: str, store: str) -> None:
     assert (document["transport"], document["acknowledged"]) == (transport, 60)
     assert {node["transport"] for node in document["nodes"]} == {transport}
     assert len({node["digest"] for node in document["nodes"]}) == 1
+
+
+@pytest.mark.parametrize("store", ["durable", "memory"])
+def test_it_passes_with_the_c_core(paxos, store: str) -> None:
+    need_compiler()
+    result = paxos("demo", "--core", "c", "--store", store, "--commands", 60, "-o", "json")
+    assert result.status == 0, result.err + result.out
+    assert {node["core"] for node in result.json["nodes"]} == {"c"}
 
 
 def test_its_laboratory_is_removed_and_left(paxos) -> None:
