@@ -344,6 +344,18 @@ void px_port_commit(struct px_port *port)
 }
 
 /**
+ * px_port_urgent() - whether there is more to read than decided values
+ * @port: the port
+ */
+bool px_port_urgent(const struct px_port *port)
+{
+	const struct px_outbox *outbox = &port->px->outbox;
+
+	return (port->kind == PX_PORT_LIBRARY && outbox->ready_messages.head) ||
+	       outbox->ready_records.head || outbox->ready_events.head;
+}
+
+/**
  * px_port_readable() - whether px_port_read() would give something
  * @port: the port
  */
@@ -353,7 +365,5 @@ bool px_port_readable(const struct px_port *port)
 
 	if (port->px->poisoned)
 		return false;
-	return (port->kind == PX_PORT_LIBRARY && outbox->ready_messages.head) ||
-	       outbox->ready_records.head || outbox->ready_events.head ||
-	       outbox->read_slot < outbox->ready_watermark;
+	return px_port_urgent(port) || outbox->read_slot < outbox->ready_watermark;
 }

@@ -46,6 +46,9 @@ void px_port_commit(struct px_port *port);
 /* Whether px_port_read() would give something. */
 bool px_port_readable(const struct px_port *port);
 
+/* The same, but for decided values: those that nobody waits for can be read later, together. */
+bool px_port_urgent(const struct px_port *port);
+
 #pragma GCC visibility pop
 
 #endif

@@ -96,7 +96,7 @@ static ssize_t paxos_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 static bool writable(struct paxos_endpoint *ep)
 {
-	return sock_writeable(ep->sk) && !(ep->replica && paxos_replica_busy(ep));
+	return ep->replica ? !READ_ONCE(ep->replica->busy) : sock_writeable(ep->sk);
 }
 
 /* Records of write_buffer; the bytes taken, 0 for "not now", or an error of the first one. */
@@ -124,7 +124,7 @@ static ssize_t write_records(struct paxos_endpoint *ep, struct iov_iter *from)
 	ssize_t done = 0, used = 0;
 
 	paxos_outbox_init(&outbox, ep->sk);
-	while (iov_iter_count(from) && sock_writeable(ep->sk)) {
+	while (iov_iter_count(from) && (ep->replica || sock_writeable(ep->sk))) {
 		size_t bytes = min_t(size_t, iov_iter_count(from), ep->buffer_bytes);
 
 		if (copy_from_iter(ep->write_buffer, bytes, from) != bytes) {
@@ -141,7 +141,7 @@ static ssize_t write_records(struct paxos_endpoint *ep, struct iov_iter *from)
 		iov_iter_revert(from, bytes - used);
 	}
 	if (ep->replica)
-		paxos_replica_settle(ep);
+		paxos_replica_settle(ep, &outbox);
 	paxos_outbox_transmit(ep, &outbox);
 	return done ?: used;
 }
@@ -184,7 +184,7 @@ static __poll_t paxos_poll(struct file *file, poll_table *table)
 	poll_wait(file, &ep->write_wait, table);
 	if (check_use(ep))
 		return EPOLLERR;
-	if (is_gone(ep))
+	if (is_gone(ep) || (ep->replica && READ_ONCE(ep->replica->broken)))
 		events |= EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLHUP;
 	if (readable(ep))
 		events |= EPOLLIN | EPOLLRDNORM;

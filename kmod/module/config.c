@@ -57,8 +57,6 @@ static void set_replica_defaults(struct paxos_config *config)
 	set_default_u64(&config->pending_bytes_max, 8 << 20);
 	set_default_u64(&config->log_bytes_max, 16 << 20);
 	set_default_u64(&config->snapshot_bytes_max, 256 << 20);
-	set_default_u64(&config->memory_bytes,
-			min_t(u64, 64 << 20, READ_ONCE(memory_bytes_max)));
 	set_default(&config->phase1, config->members / 2 + 1);
 	set_default(&config->phase2, config->members / 2 + 1);
 }
@@ -100,13 +98,23 @@ static int check_mode(const struct paxos_config *config)
 	}
 }
 
+/**
+ * paxos_config_memory_max() - the module's ceiling for a replica
+ *
+ * Return: bytes.
+ */
+u64 paxos_config_memory_max(void)
+{
+	return READ_ONCE(memory_bytes_max);
+}
+
 /* What the administrator bounds, so that a user of the device cannot take all memory. */
 static int check_ceilings(const struct paxos_config *config)
 {
 	if (config->queue_bytes_max > READ_ONCE(queue_bytes_max) ||
 	    config->clients_max > READ_ONCE(clients_max))
 		return -E2BIG;
-	if (config->mode == PAXOS_MODE_REPLICA && config->memory_bytes > READ_ONCE(memory_bytes_max))
+	if (config->mode == PAXOS_MODE_REPLICA && config->memory_bytes > paxos_config_memory_max())
 		return -E2BIG;
 	return 0;
 }

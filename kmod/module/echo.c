@@ -43,6 +43,9 @@ void paxos_echo_receive(struct paxos_endpoint *ep, struct sk_buff *skb,
 	u64 bytes = received->packet.bytes - PX_PACKET_LENGTH_BYTES * frames;
 	int err;
 
+	spin_lock(&ep->lock);
+	paxos_received_count(ep, skb, received);
+	spin_unlock(&ep->lock);
 	if (received->packet.sender < PAXOS_FIRST_CLIENT) {
 		kfree_skb(skb);
 		paxos_drop(ep, PAXOS_DROP_UNKNOWN_PEER, frames);

@@ -63,22 +63,37 @@ static int examine(const struct paxos_endpoint *ep, struct sk_buff *skb,
 	return largest > ep->config.frame_bytes_max ? 1 + PAXOS_DROP_OVERSIZED : 0;
 }
 
-static void take_in(struct paxos_endpoint *ep, struct sk_buff *skb,
-		    const struct paxos_received *received)
+/**
+ * paxos_received_count() - count a packet, and remember the way back to a client
+ * @ep: the endpoint, whose lock the caller holds
+ * @skb: the packet
+ * @received: what it holds
+ */
+void paxos_received_count(struct paxos_endpoint *ep, const struct sk_buff *skb,
+			  const struct paxos_received *received)
 {
 	const struct px_packet *packet = &received->packet;
-	const u32 start = PX_PACKET_HEADER_BYTES;
 
-	spin_lock(&ep->lock);
+	lockdep_assert_held(&ep->lock);
 	ep->stats.packets_received++;
 	ep->stats.frames_received += received->frames;
 	ep->stats.bytes_received += packet->bytes - PX_PACKET_LENGTH_BYTES * received->frames;
 	if (packet->sender >= PAXOS_FIRST_CLIENT)
 		paxos_clients_learn(&ep->clients, packet->sender, eth_hdr(skb)->h_source);
-	if (ep->config.mode == PAXOS_MODE_RELAY)
-		paxos_queue_add(ep, skb, packet->sender, received->frames, start,
-				start + packet->bytes);
+}
+
+static void relay(struct paxos_endpoint *ep, struct sk_buff *skb,
+		  const struct paxos_received *received)
+{
+	u32 start = PX_PACKET_HEADER_BYTES;
+
+	spin_lock(&ep->lock);
+	paxos_received_count(ep, skb, received);
+	paxos_queue_add(ep, skb, received->packet.sender, received->frames, start,
+			start + received->packet.bytes);
 	spin_unlock(&ep->lock);
+	if (wq_has_sleeper(&ep->read_wait))
+		wake_up_interruptible_poll(&ep->read_wait, EPOLLIN | EPOLLRDNORM);
 }
 
 /**
@@ -113,13 +128,12 @@ int paxos_receive(struct sk_buff *skb, struct net_device *dev, struct packet_typ
 	if (cause)
 		goto drop;
 
-	take_in(ep, skb, &received);
-	if (ep->config.mode == PAXOS_MODE_ECHO)
-		paxos_echo_receive(ep, skb, &received);
-	else if (ep->config.mode == PAXOS_MODE_REPLICA)
+	if (ep->config.mode == PAXOS_MODE_REPLICA)
 		paxos_replica_receive(ep, skb, &received);
-	else if (wq_has_sleeper(&ep->read_wait))
-		wake_up_interruptible_poll(&ep->read_wait, EPOLLIN | EPOLLRDNORM);
+	else if (ep->config.mode == PAXOS_MODE_ECHO)
+		paxos_echo_receive(ep, skb, &received);
+	else
+		relay(ep, skb, &received);
 	return NET_RX_SUCCESS;
 
 drop:

@@ -21,6 +21,9 @@ struct paxos_received {
 int paxos_receive(struct sk_buff *skb, struct net_device *dev, struct packet_type *type,
 		  struct net_device *orig_dev);
 
+void paxos_received_count(struct paxos_endpoint *ep, const struct sk_buff *skb,
+			  const struct paxos_received *received);
+
 void paxos_echo_receive(struct paxos_endpoint *ep, struct sk_buff *skb,
 			const struct paxos_received *received);
 
