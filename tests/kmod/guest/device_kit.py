@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import device_abi as abi
 
@@ -35,6 +36,18 @@ def ip(*words: str) -> str:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout
+
+
+@contextmanager
+def parameter(name: str, value: int) -> Iterator[None]:
+    """A parameter of the module has the value, until the block ends."""
+    path = Path("/sys/module/paxos/parameters") / name
+    before = path.read_text()
+    path.write_text(str(value))
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 def mac(number: int) -> bytes:
