@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from .build import BuildError
 from .campaign import KINDS, run_one, runs
-from .pair import Difference, Pair
+from .pair import Difference, MakeSide, Pair
 from .shrink import shrink
+from .twin import Twin
 
 
 def main() -> int:
     """0 if every seed agreed, 1 if one did not, 2 without a compiler."""
     arguments = _parser().parse_args()
+    path = arguments.library
+    make: MakeSide = (lambda setup: Twin(setup, path)) if path else Twin
     differences = 0
     for seed in arguments.seeds:
         for kind, part in runs(seed, arguments.kinds):
             try:
-                run_one(kind, part)
+                run_one(kind, part, make)
             except BuildError as error:
                 print(error, file=sys.stderr)
                 return 2
@@ -26,7 +30,7 @@ def main() -> int:
                 differences += 1
                 print(f"FAIL {kind} {part}: {found}")
                 if arguments.minimise:
-                    print(shrink(found).program)
+                    print(shrink(found, make).program)
                 if differences >= arguments.failures:
                     return 1
         if arguments.progress and seed % arguments.progress == 0:
@@ -45,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--kinds", nargs="+", choices=KINDS, default=KINDS, help="which traces; both by default"
     )
+    parser.add_argument("--library", type=Path, help="another build of the twin; ours by default")
     parser.add_argument("--failures", type=int, default=1, help="stop after so many differences")
     parser.add_argument("--minimise", action="store_true", help="print the least program")
     parser.add_argument("--progress", type=int, default=0, metavar="N", help="a line every N seeds")

@@ -191,7 +191,13 @@ def answer_prepare(world: Adversary, sender: int, prepare: m.Prepare) -> None:
         first = world.slot()
     last = chance.choice((m.NO_MORE, m.NO_MORE, m.NO_MORE, first + 1, first + 3, first, 0))
     votes = [vote(world, sender) for _ in range(chance.choice((0, 0, 1, 2, 4)))]
-    world.tell(sender, m.Promise(prepare.ballot, first, last & U64_MAX, claim(world), votes))
+    watermark = claim(world)
+    if votes and world.absurd and chance.happens(300):
+        # At the very edge of what is believed.
+        known = world.pair.python.replica._proposer.promised_watermark
+        edge = max(known, watermark) + world.setup.open_slots_max
+        votes[0].slot = min(edge - chance.below(2), U64_MAX)
+    world.tell(sender, m.Promise(prepare.ballot, first, last & U64_MAX, watermark, votes))
 
 
 def vote(world: Adversary, sender: int) -> m.Vote:
