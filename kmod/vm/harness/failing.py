@@ -1,17 +1,18 @@
-"""Makes allocations in the kernel fail, where it can (the debug kernel: CONFIG_FAILSLAB).
+"""Makes the kernel fail inside, where it can: the debug kernel, with CONFIG_FAULT_INJECTION.
 
-    for failed in each_allocation_fails(lambda: os.open("/dev/paxos", os.O_RDWR)):
-        assert failed is None or failed.errno == errno.ENOMEM
+    for failed in each_fault(lambda: os.close(os.open("/dev/paxos", os.O_RDWR))):
+        assert failed is None or failed.errno in (errno.ENOMEM, errno.EFAULT)
 
-    with cache_fails("skbuff_head_cache", percent=20):
-        ...                    # frames in and out: some have no memory
+    with frames_fail(percent=20):
+        ...                    # frames in and out: for some there is no memory
 
-The first is for system calls, and finds every allocation in them. The second is for what runs
-in interrupts, which belong to no process.
+The first is for system calls, and finds every allocation and every copy in them. The second is
+for what runs in interrupts, which belong to no process.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -19,8 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _FAILSLAB = Path("/sys/kernel/debug/failslab")
-_CACHES = Path("/sys/kernel/slab")
-_ALLOCATIONS_MAX = 10_000
+_FRAMES = Path("/sys/kernel/slab/skbuff_head_cache/failslab")
+"""1 in kernels booted with slub_debug=A,skbuff_head_cache."""
+_FAULTS_MAX = 10_000
 
 
 def possible() -> bool:
@@ -28,26 +30,27 @@ def possible() -> bool:
     return _FAILSLAB.is_dir()
 
 
-def each_allocation_fails(act: Callable[[], object]) -> Iterator[OSError | None]:
-    """Calls `act` until it asks for no more: with its first allocation failing, its second, ...
+def each_fault(act: Callable[[], object]) -> Iterator[OSError | None]:
+    """Calls `act` again and again: its first allocation in the kernel fails, its second, ...
 
-    Yields after each call the OSError it raised, or None where the kernel made do without.
+    A copy from or to user space counts like an allocation. Ends after a call with none failing.
+    Yields after each other call the OSError it raised, or None where the kernel made do without.
     What `act` makes when it succeeds, it must also take away. Keep it to few system calls: the
     interpreter's own allocations in the kernel fail as well. Raises whatever else `act` raises.
     """
     _set("ignore-gfp-wait", "N")  # also those that may sleep
     _set("verbose", "1")  # one line in the log each, without a trace
-    for number in range(1, _ALLOCATIONS_MAX):
-        failed, injected = _with_failure(act, number)
+    for number in range(1, _FAULTS_MAX):
+        failed, injected = _with_fault(act, number)
         if not injected:
             return
         yield failed
-    raise AssertionError(f"more than {_ALLOCATIONS_MAX} allocations")
+    raise AssertionError(f"more than {_FAULTS_MAX} allocations and copies")
 
 
-def _with_failure(act: Callable[[], object], number: int) -> tuple[OSError | None, bool]:
-    """What `act` raised with that allocation failing, and whether it got that far."""
-    # The kernel counts down with each allocation of this thread, and lets the one at 0 fail.
+def _with_fault(act: Callable[[], object], number: int) -> tuple[OSError | None, bool]:
+    """What `act` raised with that one failing, and whether it got that far."""
+    # The kernel counts down with each of this thread, and lets the one at 0 fail.
     countdown = os.open(f"/proc/self/task/{threading.get_native_id()}/fail-nth", os.O_RDWR)
     failed = None
     try:
@@ -56,24 +59,34 @@ def _with_failure(act: Callable[[], object], number: int) -> tuple[OSError | Non
             act()
         except OSError as error:
             failed = error
-        left = int(os.pread(countdown, 32, 0).rstrip(b"\n\0"))
-        os.write(countdown, b"0")
+        injected = _done(countdown)
     finally:
         os.close(countdown)
-    return failed, left == 0
+    return failed, injected
+
+
+def _done(countdown: int) -> bool:
+    """Whether the countdown came to its end before this; stops it."""
+    try:
+        left = int(os.pread(countdown, 32, 0).rstrip(b"\n\0"))
+        if left > 0:
+            os.write(countdown, b"0")
+    except OSError as error:
+        # Reading and writing it copies too, and the fault came in that copy.
+        if error.errno != errno.EFAULT:
+            raise
+        return False
+    return left == 0
 
 
 @contextmanager
-def cache_fails(cache: str, *, percent: int, times: int = -1) -> Iterator[None]:
-    """Lets that share of the allocations from one slab cache fail, `times` at most (-1: all).
+def frames_fail(*, percent: int, times: int = -1) -> Iterator[None]:
+    """For that share of network packets there is no memory, `times` at most (-1: no limit).
 
-    Caches are the names under /sys/kernel/slab: skbuff_head_cache for frames, kmalloc-512 for
-    what kmalloc gives of up to 512 bytes, or one of the module's own. Raises
-    FileNotFoundError for an unknown one.
+    Those of all programs and of interrupts, in and out.
     """
-    switch = _CACHES / cache / "failslab"
+    assert _FRAMES.read_text().strip() == "1", "the kernel was not booted by kmod/vm"
     settings = {"cache-filter": "Y", "task-filter": "N", "ignore-gfp-wait": "N", "verbose": "1"}
-    switch.write_text("1")
     try:
         for name, value in settings.items():
             _set(name, value)
@@ -83,7 +96,6 @@ def cache_fails(cache: str, *, percent: int, times: int = -1) -> Iterator[None]:
     finally:
         _set("probability", "0")
         _set("cache-filter", "N")
-        switch.write_text("0")
 
 
 def _set(name: str, value: str) -> None:
