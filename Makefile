@@ -44,10 +44,9 @@ lint: setup
 bench: setup
 	@$(BIN)/paxos bench commit
 
-# OPTIONS: see kmod/vm/run.py --help
+# OPTIONS (see kmod/vm/run.py --help) and CMD are handed down by make itself.
 kmod-test kmod-test-debug kmod-run kmod-shell: setup
-	@$(MAKE) --no-print-directory -C kmod/vm $(@:kmod-%=%) PYTHON=$(abspath $(BIN))/python \
-	  OPTIONS='$(OPTIONS)' CMD='$(CMD)'
+	@$(MAKE) --no-print-directory -C kmod/vm $(@:kmod-%=%) PYTHON=$(abspath $(BIN))/python
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
