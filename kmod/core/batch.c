@@ -54,7 +54,7 @@ static bool grow(struct px *px, u64 bytes)
 	u64 units = px_max(px_value_units(bytes), 2 * (u64)proposer->tail_units);
 
 	units = px_min(units, px_value_units(px->value_bytes_max));
-	if (!px_room(px, units))
+	if (!px_room_for_command(px, units))
 		return false;
 	batch = px_memory_take(&px->memory, units);
 	if (!batch)
@@ -101,7 +101,7 @@ int px_batch_add(struct px *px, const u8 *command, u32 bytes)
 		    !grow(px, proposer->pending_tail->bytes + more))
 			return PX_DROP_NO_MEMORY;
 	} else {
-		if (!px_room(px, px_value_units(PX_BATCH_HEADER_BYTES + more)))
+		if (!px_room_for_command(px, px_value_units(PX_BATCH_HEADER_BYTES + more)))
 			return PX_DROP_NO_MEMORY;
 		if (proposer->pending_tail)
 			finish(px);

@@ -200,7 +200,7 @@ int px_catchup_receive_chunk(struct px *px, u64 sender, const struct px_frame *f
 	if (number[SLOT] <= px->learner.watermark || number[SLOT] > PX_SLOT_BELIEVED_MAX ||
 	    number[BYTES_TOTAL] > px->config.snapshot_bytes_max)
 		return PX_OK;
-	bytes = px_room(px, px_value_units(frame->body_bytes)) ?
+	bytes = px_room_for_value(px, frame->body_bytes) ?
 		px_value_make(&px->memory, frame->body, frame->body_bytes, 0) : NULL;
 	if (!bytes)
 		return PX_DROP_NO_MEMORY;

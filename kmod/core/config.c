@@ -134,7 +134,8 @@ static u64 units_min(const struct px_config *config)
 {
 	u64 votes = power_of_two_from(config->vote_slots_max);
 
-	return 2 * (u64)reserve_for(votes) + 8 * px_value_units(config->frame_bytes_max) + 1024;
+	return 2 * (u64)reserve_for(votes) + 8 * px_value_units(config->frame_bytes_max) +
+	       PX_HEADROOM + 1024;
 }
 
 /**
@@ -237,8 +238,7 @@ static void drop_leftovers(struct px *px)
  * @px: the core
  *
  * Return: PX_OK; the error of px_restore(), if there was one: then the promise is not
- * known, and the replica must not start; PX_DROP_NO_MEMORY if what was restored
- * leaves no room to work; PX_BAD_CALL the second time.
+ * known, and the replica must not start; PX_BAD_CALL the second time.
  */
 int px_start(struct px *px)
 {
@@ -250,8 +250,8 @@ int px_start(struct px *px)
 		return px->restore_error;
 	drop_leftovers(px);
 	px->reserve = reserve_for((u64)px->acceptor.mask + 1);
-	if (!px_room(px, px_value_units(px->config.frame_bytes_max)))
-		return PX_DROP_NO_MEMORY;
+	/* Then it asks for a snapshot first of all. */
+	px->starved = !px_room_for_value(px, px->config.frame_bytes_max);
 	px->learner.known_chosen = px->learner.watermark;
 	px->recorded = px->learner.watermark;
 	px_election_init(px);

@@ -29,6 +29,7 @@
 #define PX_PAGE_SLOTS_MAX		256u	/* catchup.py */
 #define PX_ASKS_PER_PEER		3u
 #define PX_STRANGER_PAGES_PER_TICK	4u
+#define PX_HEADROOM			384u	/* units that values leave to all else */
 #define PX_STRANGERS_MAX		32	/* answered between two takes */
 #define PX_EVENTS_MAX			4096u	/* that wait to be read, before lesser ones are left out */
 
@@ -311,6 +312,21 @@ static inline bool px_holds(struct px *px, bool condition, enum px_poison poison
 static inline bool px_room(const struct px *px, u64 units)
 {
 	return px->memory.free_units >= px->reserve + units;
+}
+
+/*
+ * Whether a value may come in. Values stop before the rest does, so that ticks, small
+ * messages and a page of the log still pass when the log has filled the block.
+ */
+static inline bool px_room_for_value(const struct px *px, u64 bytes)
+{
+	return px_room(px, PX_HEADROOM + px_value_units(bytes));
+}
+
+/* Whether a command may wait. They stop first: what waits to be proposed must leave room for it. */
+static inline bool px_room_for_command(const struct px *px, u64 units)
+{
+	return px_room(px, PX_HEADROOM + units + 4 * px_value_units(px->config.frame_bytes_max));
 }
 
 static inline u32 px_count_bits(u64 mask)

@@ -97,10 +97,15 @@ bool px_stored_read(struct px_stored *record, const u8 *data, u32 bytes)
 	return at[0] == PX_BIN32 && px_read_be32(at + 1) == record->body_bytes;
 }
 
-/* The record's value in the block; it was checked against `crc` already. */
+/*
+ * The record's value in the block; it was checked against `crc` already. What fitted
+ * before a crash is to fit after it, in whatever pieces, so half of the reserve may go.
+ */
 static struct px_value *make_value(struct px *px, const struct px_stored *record, u64 crc)
 {
-	if (!px_room(px, px_value_units(record->body_bytes)))
+	u64 units = px_value_units(record->body_bytes);
+
+	if (px->memory.free_units < px->reserve / 2 + units)
 		return NULL;
 	return px_value_make(&px->memory, record->body, record->body_bytes, (u32)crc);
 }

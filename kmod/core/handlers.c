@@ -59,7 +59,7 @@ static struct px_value *value_of(struct px *px, u64 slot, const struct px_frame 
 		return px_value_get(vote->value);
 	if (value && px_value_is(value, frame->body, frame->body_bytes, crc))
 		return px_value_get(value);
-	if (!px_room(px, px_value_units(frame->body_bytes)))
+	if (!px_room_for_value(px, frame->body_bytes))
 		return NULL;
 	return px_value_make(&px->memory, frame->body, frame->body_bytes, crc);
 }

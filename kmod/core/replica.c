@@ -294,6 +294,22 @@ int px_persisted(struct px *px, u64 write_id)
 	return settled(px);
 }
 
+/*
+ * Memory was short: what the log keeps below the last snapshot is a favour to replicas
+ * that lag, and goes first. If that does not help, a snapshot is due.
+ */
+static void relieve(struct px *px)
+{
+	struct px_learner *learner = &px->learner;
+
+	if (!px->starved || learner->first_slot >= px->catchup.snapshot.slot)
+		return;
+	px_learner_trim(px, px->catchup.snapshot.slot);
+	px->kept_bytes = px_min(px->kept_bytes, learner->log_bytes);
+	px->kept_slots = px_min(px->kept_slots, learner->watermark - learner->first_slot);
+	px->starved = false;
+}
+
 /**
  * px_take() - all that followed from the inputs so far
  * @px: the core
@@ -306,6 +322,7 @@ int px_take(struct px *px)
 
 	if (error)
 		return error;
+	relieve(px);
 	px_proposer_fill_window(px);
 	px_catchup_new_drain(px);
 	if (px->poisoned)
