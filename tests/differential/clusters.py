@@ -15,7 +15,7 @@ from paxos_core.testing.plan import Plan, Submission, draw_plan
 from .cores import PairCore, TwinCore
 from .pair import Difference, MakeSide, Pair
 from .setup import Setup
-from .twin import Twin
+from .twin import NoMemory, Twin
 
 _CORE, _LOAD = 31, 33
 CROWD = 400
@@ -57,6 +57,8 @@ class MixedSimulation(Simulation):
         self._python_permille = python_permille
         self._memory_bytes = memory_bytes
         self.cores: list[TwinCore] = []
+        self.grown = 0
+        """How often a restart needed a larger block."""
         super().__init__(options, plan=plan)
 
     def make_replica(
@@ -65,10 +67,18 @@ class MixedSimulation(Simulation):
         """A core of this node's kind: the same one after every restart."""
         if stream(self.options.seed, _CORE, node.id).happens(self._python_permille):
             return Replica(config, state)
-        setup = setup_of(config, node, self._memory_bytes)
-        core = TwinCore(setup, Twin(setup))
-        self.cores.append(core)
-        return cast(Replica, core)
+        memory_bytes = self._memory_bytes
+        while True:
+            setup = setup_of(config, node, memory_bytes)
+            try:
+                core = TwinCore(setup, Twin(setup))
+            except NoMemory:
+                # What it had recorded leaves no room to work: so whoever runs it gives it more.
+                self.grown += 1
+                memory_bytes = memory_bytes * 2 + (1 << 16)
+                continue
+            self.cores.append(core)
+            return cast(Replica, core)
 
 
 def crowded(options: Options, log_keep_slots: int) -> Plan:

@@ -42,7 +42,10 @@ class TwinCore:
         codec = self._codecs.get(sender)
         if codec is None:
             codec = self._codecs[sender] = Codec(CLUSTER, sender)
-        self._settle(self.twin.frame(sender, codec.encode(message)))
+        before = self.twin.dump()
+        word = self.twin.frame(sender, codec.encode(message))
+        assert word != "no memory" or self.twin.dump() == before, "a drop changed something"
+        self._settle(word)
 
     def tick(self) -> None:
         """Replica.tick()"""

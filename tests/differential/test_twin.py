@@ -15,6 +15,7 @@ from .clusters import MixedSimulation, crowded
 from .pair import MakeSide
 from .port import PortTwin
 from .recorder import RecordingTwin, Tape
+from .records import resurrect
 from .require import need_compiler
 from .twin import Twin
 
@@ -55,13 +56,13 @@ def test_another_build_answers_the_same_under_the_sanitizers(tmp_path: Path) -> 
 def test_clusters_with_c_in_them_agree_and_end(python_permille: int) -> None:
     """The simulator's invariants and its healed phase, frames and disks as ever."""
     counts: Counter[str] = Counter()
-    for seed in range(40):
+    for seed in range(20):
         simulation = MixedSimulation(Options(seed), python_permille)
         counts += simulation.run().counts
         assert not sum(core.dropped for core in simulation.cores)
-    assert counts["result"] > 500
+    assert counts["result"] > 300
     assert counts["snapshot installed"]
-    assert counts["restart"] > 20
+    assert counts["restart"] > 10
 
 
 LARGE_FRAMES = [seed for seed in range(60) if draw_plan(Options(seed)).frame_bytes_max == 4096]
@@ -72,14 +73,21 @@ LARGE_FRAMES = [seed for seed in range(60) if draw_plan(Options(seed)).frame_byt
 def test_with_little_memory_it_is_slow_and_never_wrong(log_keep_slots: int) -> None:
     """Blocks so small that inputs are dropped: the log is cut, and all is answered in the end."""
     dropped = results = 0
-    for seed in LARGE_FRAMES[:20]:
+    for seed in LARGE_FRAMES[:10]:
         plan = crowded(Options(seed), log_keep_slots=log_keep_slots)
         simulation = MixedSimulation(Options(seed), memory_bytes=0, plan=plan)
         simulation.run()
         results += simulation.history.counts["result"]
         dropped += sum(core.dropped for core in simulation.cores)
-    assert dropped > 50
-    assert results > 1000
+    assert dropped > 20
+    assert results > 500
+
+
+@pytest.mark.slow
+def test_any_records_start_both_or_neither():
+    """Repeated, contradictory, damaged and out of order: more than any crash could leave."""
+    started = sum(resurrect(seed) for seed in range(2000))
+    assert 500 < started < 1500
 
 
 def test_every_seed_gives_the_same_again():

@@ -39,7 +39,12 @@ def _load(path: Path) -> ctypes.CDLL:
 
 
 class NoMemory(Exception):
-    """px_init() does not take so small a block."""
+    """The block is too small to start in."""
+
+
+def _refusal(error: int) -> Exception:
+    word = px.DROPS[error]
+    return NoMemory(word) if word == "no memory" else BadRecords(word)
 
 
 class Twin:
@@ -77,10 +82,10 @@ class Twin:
             is_snapshot = len(data) > 2 and data[2] == _SNAPSHOT_KIND
             error = self._restore_snapshot(data) if is_snapshot else self._restore_one(data)
             if error:
-                raise BadRecords(px.DROPS[error])
+                raise _refusal(error)
         error = self._px.px_start(self._core)
         if error:
-            raise BadRecords(px.DROPS[error])
+            raise _refusal(error)
 
     def _restore_one(self, data: bytes) -> int:
         return int(self._px.px_restore(self._core, data, len(data)))
@@ -130,6 +135,11 @@ class Twin:
 
     def _compact(self, slot: int, data: bytes) -> int:
         return int(self._px.px_compact(self._core, slot, checksum(data), len(data)))
+
+    @property
+    def last_word(self) -> str:
+        """What the last input was answered."""
+        return px.DROPS[self._last_error] if self._last_error else ""
 
     def _word(self, error: int) -> str:
         self._last_error = error
