@@ -41,7 +41,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         "--icount", action="store_true", help="one processor; 1 ns of guest time per instruction"
     )
     parser.add_argument(
-        "--time-limit", type=int, default=300, metavar="S", help="for the command (300)"
+        "--time-limit", type=int, default=600, metavar="S", help="for the command (600)"
     )
     parser.add_argument("--no-module", action="store_true", help="insert none")
     parser.add_argument("--module-args", default="", metavar="ARGS", help="for insmod")

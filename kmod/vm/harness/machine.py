@@ -38,7 +38,7 @@ class Settings:
     memory_mb: int = 1024
     icount: bool = False
     """One processor whose clock advances 1 ns with each instruction."""
-    seconds_max: int = 300
+    seconds_max: int = 600
     """How long the command may run, in seconds of the guest's clock."""
     module: Path | None = None
     """Inserted before the command, removed after it; relative to the out directory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 
 import pytest
@@ -45,17 +46,21 @@ def test_idling_is_not_counted() -> None:
     assert counted.busy < 100_000_000
 
 
+@with_icount
 def test_another_process_is_counted_apart() -> None:
+    parents, childs = socket.socketpair()
     child = os.fork()
     if child == 0:
-        time.sleep(600)
+        parents.close()
+        childs.send(b"ready")
+        childs.recv(1)
         os._exit(0)
-    try:
+    childs.close()
+    with parents:
+        parents.recv(5)
         with instructions.count([os.getpid(), child]) as counted:
             system_calls()
-    finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
+    os.waitpid(child, 0)
     assert counted.of[child] < counted.of[os.getpid()] / 10
 
 
