@@ -15,7 +15,8 @@
 
 #define PX_NODE_BITS		16
 #define PX_NODE_MAX		0xffffu
-#define PX_ROUND_BELIEVED_MAX	((((u64)1 << (64 - PX_NODE_BITS)) - 1) >> 1)
+#define PX_ROUND_MAX		(((u64)1 << (64 - PX_NODE_BITS)) - 1)
+#define PX_ROUND_BELIEVED_MAX	(PX_ROUND_MAX >> 1)
 #define PX_SLOT_BELIEVED_MAX	(PX_U64_MAX >> 1)	/* types.py */
 
 #define PX_VALUE_OVERHEAD_BYTES		160u	/* config.py */
@@ -473,7 +474,7 @@ bool px_election_canvass(struct px *px);
 void px_election_receive_pre_vote(struct px *px, u64 sender, u64 ballot);
 bool px_election_receive_pre_vote_reply(struct px *px, u64 sender, u64 ballot, u64 granted,
 					u64 promised);
-u64 px_election_next_ballot(const struct px *px);
+u64 px_election_next_ballot(struct px *px);
 void px_election_see(struct px *px, u64 ballot);
 void px_election_become_candidate(struct px *px, u64 ballot);
 void px_election_become_leader(struct px *px, u64 ballot);

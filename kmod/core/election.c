@@ -130,6 +130,8 @@ bool px_election_canvass(struct px *px)
 	election->timeout_ticks = jitter_between(election, px->config.heartbeat_ticks,
 						 px->config.election_ticks_min);
 	election->asked = px_election_next_ballot(px);
+	if (px->poisoned)
+		return false;
 	election->grants_mask = election->reached_mask = px->own;
 	px_broadcast(px, px->peers, PX_PRE_VOTE, election->asked, px->learner.watermark, 0);
 	return may_stand(px);
@@ -181,9 +183,12 @@ bool px_election_receive_pre_vote_reply(struct px *px, u64 sender, u64 ballot, u
  * px_election_next_ballot() - a ballot of ours above all that we have heard of
  * @px: the core
  */
-u64 px_election_next_ballot(const struct px *px)
+u64 px_election_next_ballot(struct px *px)
 {
-	return ((px->election.seen >> PX_NODE_BITS) + 1) << PX_NODE_BITS | px->config.node;
+	u64 round = (px->election.seen >> PX_NODE_BITS) + 1;
+
+	px_holds(px, round <= PX_ROUND_MAX, PX_POISON_BALLOTS_END);
+	return round << PX_NODE_BITS | px->config.node;
 }
 
 /**

@@ -45,6 +45,8 @@ void px_campaign(struct px *px)
 {
 	u64 ballot = px_election_next_ballot(px);
 
+	if (px->poisoned)
+		return;
 	px_election_become_candidate(px, ballot);
 	px_proposer_prepare(px, ballot);
 }

@@ -19,6 +19,7 @@
 
 #define PACKETS_PER_CALL	64
 #define CALLS_PER_DRAIN		8
+#define ROUNDS_PER_DRAIN	256u	/* alone, a node could go on for ever */
 #define PACKET_BYTES_MAX	9216u
 #define BUFFER_BYTES		(4 << 20)
 
@@ -313,9 +314,13 @@ static void propose(struct node *node)
 	}
 }
 
-/* Everything that follows, until nothing does: what is decided frees places for commands. */
+/*
+ * Everything that follows, until nothing does: what is decided frees places for commands.
+ * 1 if there is more to do at once.
+ */
 static int settle(struct node *node)
 {
+	u32 rounds = 0;
 	int found;
 
 	do {
@@ -328,10 +333,10 @@ static int settle(struct node *node)
 		send_all(node);
 		hear_events(node);
 		apply(node);
-	} while (found && load_wants(node->load));
+	} while (found && load_wants(node->load) && ++rounds < ROUNDS_PER_DRAIN);
 	for (u32 i = 0; i < node->options->config.members; i++)
 		send_packet(node, i);
-	return 0;
+	return rounds == ROUNDS_PER_DRAIN;
 }
 
 static void pass_ticks(struct node *node)
@@ -348,7 +353,7 @@ static int run(struct node *node)
 {
 	u64 end = now_ns() + (u64)(node->options->seconds * 1e9);
 	struct epoll_event event = { .events = EPOLLIN };
-	int all = epoll_create1(EPOLL_CLOEXEC);
+	int all = epoll_create1(EPOLL_CLOEXEC), more = 0;
 
 	event.data.fd = node->sock;
 	if (all < 0 || epoll_ctl(all, EPOLL_CTL_ADD, node->sock, &event))
@@ -358,7 +363,7 @@ static int run(struct node *node)
 		return fail("epoll");
 	while (!load_is_done(node->load) && now_ns() < end) {
 		struct epoll_event ready[2];
-		int count = epoll_wait(all, ready, 2, 1000);
+		int count = epoll_wait(all, ready, 2, more ? 0 : 1000);
 
 		for (int i = 0; i < count; i++) {
 			if (ready[i].data.fd == node->sock)
@@ -366,7 +371,8 @@ static int run(struct node *node)
 			else
 				pass_ticks(node);
 		}
-		if (settle(node))
+		more = settle(node);
+		if (more < 0)
 			return -1;
 	}
 	return 0;
