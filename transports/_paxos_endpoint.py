@@ -184,9 +184,7 @@ class DeviceEndpoint(Transport):
             except BlockingIOError:
                 break
             except OSError as error:
-                if error.errno not in LOST:
-                    raise
-                self._lose(error)
+                self._read_failed(error)
                 break
             if not data:
                 self._lose(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
@@ -211,6 +209,12 @@ class DeviceEndpoint(Transport):
             self.stats.frames_received += 1
             self.stats.bytes_received += len(frame)
             arrived.append((sender, frame))
+
+    def _read_failed(self, error: OSError) -> None:
+        """Raises what ends the endpoint, if that does."""
+        if error.errno not in LOST:
+            raise error
+        self._lose(error)
 
     def _lose(self, error: OSError) -> None:
         """The device has no interface any more. Raises what ends the endpoint, if that does."""

@@ -154,6 +154,14 @@ int paxos_replica_start(struct paxos_endpoint *ep)
 
 /* One turn */
 
+/* A client asks for the log as well, and the core answers it. Its entry stays while we lock. */
+static const u8 *way_to(struct paxos_endpoint *ep, u64 to)
+{
+	const struct paxos_member *member = paxos_member_find(&ep->config, to);
+
+	return member ? member->mac : paxos_clients_find(&ep->clients, to);
+}
+
 static void gather(struct paxos_endpoint *ep, struct paxos_outbox *outbox)
 {
 	struct px *px = ep->replica->port.px;
@@ -161,17 +169,16 @@ static void gather(struct paxos_endpoint *ep, struct paxos_outbox *outbox)
 	struct px_message message;
 
 	while (px_next_message(px, &message) == 1) {
-		const struct paxos_member *member = paxos_member_find(&ep->config, message.to);
+		const u8 *mac = way_to(ep, message.to);
 		u8 *place;
 
 		if (!message.same)
 			same = NULL;
-		if (!member) {
+		if (!mac) {
 			outbox->dropped[PAXOS_DROP_UNKNOWN_PEER]++;
 			continue;
 		}
-		place = paxos_outbox_add(ep, outbox, message.to, member->mac, message.bytes,
-					 GFP_ATOMIC);
+		place = paxos_outbox_add(ep, outbox, message.to, mac, message.bytes, GFP_ATOMIC);
 		if (!place)
 			continue;
 		/* The same frame to another: its first copy has not moved, as nothing joined it. */

@@ -99,6 +99,8 @@ class Cluster:
     nursery: trio.Nursery
     cores: Mapping[int, CoreKind] = field(default_factory=dict)
     """Those that are not as the configuration says."""
+    configs: Mapping[int, ClusterConfig] = field(default_factory=dict)
+    """Of nodes that have one of their own."""
     nodes: dict[int, Node] = field(default_factory=dict)
     machines: dict[int, Recorder] = field(default_factory=dict)
     _scopes: dict[int, trio.CancelScope] = field(default_factory=dict)
@@ -134,7 +136,8 @@ class Cluster:
     async def _run(self, node: int, first_start: bool, task_status: trio.TaskStatus[None]) -> None:
         self._ended[node] = trio.Event()
         machine = Recorder()
-        config = replace(self.config, core=self.cores.get(node, self.config.core))
+        config = self.configs.get(node, self.config)
+        config = replace(config, core=self.cores.get(node, config.core))
         try:
             with trio.CancelScope() as self._scopes[node]:
                 async with open_node(config, node, machine, first_start=first_start) as running:
@@ -148,11 +151,13 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(
-    config: ClusterConfig, cores: Mapping[int, CoreKind] = MappingProxyType({})
+    config: ClusterConfig,
+    cores: Mapping[int, CoreKind] = MappingProxyType({}),
+    configs: Mapping[int, ClusterConfig] = MappingProxyType({}),
 ) -> AsyncIterator[Cluster]:
     async with AsyncExitStack() as stack:
         nursery = await stack.enter_async_context(trio.open_nursery())
-        cluster = Cluster(config, nursery, cores)
+        cluster = Cluster(config, nursery, cores, configs)
         for node in config.nodes:
             await cluster.start(node, first_start=True)
         yield cluster

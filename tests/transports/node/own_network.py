@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -18,11 +19,13 @@ from typing import Final
 
 import pytest
 
+from transports._ethernet_sockets import read_mac
 from transports.api import FIRST_CLIENT_ID, Transport
 from transports.ethernet import availability, open_ethernet
 
 OPENER: Final = "own_network:open_station"
 CLONE_NEWNET: Final = 0x40000000
+ETHERTYPE: Final = 0x88B5
 STATIONS: Final = 4
 
 
@@ -74,6 +77,14 @@ def _furnish(mtu: str) -> None:
         ip("link", "add", here, "mtu", mtu, "address", mac(station), "type", "veth", *peer)
         ip("link", "set", there, "master", "br0", "up")
         ip("link", "set", here, "up")
+
+
+def send_raw(address: str, content: bytes) -> None:
+    """Have the last station send a packet of the transport's EtherType, up to the MTU."""
+    frame = read_mac(address) + read_mac(mac(STATIONS)) + ETHERTYPE.to_bytes(2, "big")
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+        sock.bind((f"p{STATIONS}", 0))
+        sock.send(frame + content[:1_500])
 
 
 @asynccontextmanager

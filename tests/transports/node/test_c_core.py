@@ -140,13 +140,11 @@ def test_structures_are_those_of_the_headers(tmp_path: Path) -> None:
             wanted[f"offsetof(struct px_{name}, {field})"] = getattr(struct, field).offset
     numbers = {
         "PX_PORT_LIBRARY": library.PORT_LIBRARY,
-        "-PX_POISONED": -library._POISONED,
-        "-PX_BAD_RECORD": -library._BAD_RECORD,
         "-PX_DROP_MALFORMED": 1,
         "-PX_DROP_VERSION": 2,
         "-PX_DROP_CLUSTER": 3,
         "-PX_DROP_MISATTRIBUTED": 4,
-        "-PX_DROP_NO_MEMORY": 6,
+        "-PX_DROP_NO_MEMORY": -library._NO_MEMORY,
     }
     wanted |= numbers
     lines = [f'printf("%llu\\n", (unsigned long long)({expression}));' for expression in wanted]

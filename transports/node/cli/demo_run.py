@@ -23,7 +23,7 @@ from transports.node.cli.failures import Failure
 from transports.node.client import Client, open_client
 from transports.node.config import ClusterConfig
 
-PHASE_SECONDS: Final = 30.0
+PHASE_SECONDS: Final = 120.0
 """The longest that any step may take, on the slowest machine."""
 ASK_SECONDS: Final = 0.5
 POLL_SECONDS: Final = 0.03

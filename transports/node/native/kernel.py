@@ -7,11 +7,12 @@ and all other records, for the core's `NativeReplica`.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import trio
 
@@ -29,7 +30,7 @@ from transports._paxos_device import (
     StatusStruct,
     make_config,
 )
-from transports._paxos_endpoint import Device, DeviceEndpoint
+from transports._paxos_endpoint import LOST, Device, DeviceEndpoint
 from transports.api import Frame, NodeId, TransportError, read_options
 from transports.chardev import KmodOptions, check_options, open_configured, read_macs
 from transports.node.config import ClusterConfig
@@ -60,12 +61,13 @@ class KernelEndpoint(DeviceEndpoint):
         self,
         local: NodeId,
         replicas: Sequence[NodeId],
-        device: Device,
+        device: ReplicaDevice,
         frame_bytes_max: int,
         clients_max: int,
         interface: str,
     ) -> None:
         super().__init__(local, replicas, device, frame_bytes_max, clients_max)
+        self.device = device
         self.records: list[DeviceRecord] = []
         self._early: list[Frame] = []
         self._interface = interface
@@ -102,7 +104,19 @@ class KernelEndpoint(DeviceEndpoint):
             (frames if record.kind == FRAME else self.records).append(record)
         super()._take_in(frames, arrived)
 
-    def _lose(self, error: OSError) -> None:
+    def _read_failed(self, error: OSError) -> None:
+        self.fail(error)
+
+    def fail(self, error: OSError) -> NoReturn:
+        """Raise what an error of the device means: `Poisoned`, or a lost interface."""
+        if error.errno == errno.EIO:
+            poisoned = self.device.status().poisoned
+            raise Poisoned(f"invariant {poisoned} of the core in the kernel") from error
+        if error.errno not in LOST:
+            raise error
+        self._lose(error)
+
+    def _lose(self, error: OSError) -> NoReturn:
         raise TransportError(
             f"interface {self._interface} went away ({reason(error)}), and the replica in the "
             "kernel with it; bring it up, then start the node again"
@@ -115,9 +129,9 @@ class DeviceChannel:
     name = "kernel"
     counts_ticks = False
 
-    def __init__(self, device: ReplicaDevice, endpoint: KernelEndpoint, *, durable: bool) -> None:
+    def __init__(self, endpoint: KernelEndpoint, *, durable: bool) -> None:
         self.durable = durable
-        self._device = device
+        self._device = endpoint.device
         self._endpoint = endpoint
         self._fresh = True
 
@@ -139,14 +153,8 @@ class DeviceChannel:
         except BlockingIOError:
             pass
         except OSError as error:
-            self._fail(error)
+            self._endpoint.fail(error)
         return written
-
-    def _fail(self, error: OSError) -> None:
-        poisoned = self._device.status().poisoned
-        if poisoned:
-            raise Poisoned(f"invariant {poisoned} of the core in the kernel") from error
-        self._endpoint._lose(error)
 
     def read(self) -> Sequence[DeviceRecord]:
         """As `Channel.read`: what the endpoint has collected; at first it is made to collect."""
@@ -239,7 +247,7 @@ async def open_kernel_replica(
         node, list(macs), device, asked.frame_bytes_max, options.clients_max, options.interface
     )
     try:
-        replica = start_replica(config, node, state, endpoint, device, voting, durable)
+        replica = start_replica(config, node, state, endpoint, voting, durable)
         await trio.lowlevel.checkpoint()
         yield replica, endpoint
     finally:
@@ -251,23 +259,21 @@ def start_replica(
     node: NodeId,
     state: DurableState,
     endpoint: KernelEndpoint,
-    device: ReplicaDevice,
     voting: bool,
     durable: bool,
 ) -> NativeReplica:
     """Restore a configured replica from `state`, and start it. Raises `TransportError`."""
-    channel = DeviceChannel(device, endpoint, durable=durable)
+    channel = DeviceChannel(endpoint, durable=durable)
     try:
         for record in restore_records(state):
             if channel.write(record) < len(record):
-                raise TransportError(
-                    "kmod: the replica in the kernel has no room for this store's records: "
-                    "give it more with memory_bytes"
-                )
-        device.start()
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        endpoint.device.start()
     except OSError as error:
+        cure = "; give it more with memory_bytes" if error.errno == errno.ENOMEM else ""
         raise TransportError(
-            f"kmod: the replica in the kernel does not start: {reason(error)}"
+            "kmod: the replica in the kernel does not start with this store's records: "
+            f"{reason(error)}{cure}"
         ) from error
     own = replica_config(config, node, endpoint.frame_bytes_max, voting)
     return NativeReplica(own, channel, state)

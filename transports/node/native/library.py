@@ -36,8 +36,7 @@ _ERRORS: Final = {
     6: "no_memory",
 }
 """Those of `enum px_error`, negated, that are about frames."""
-_POISONED: Final = -10
-_BAD_RECORD: Final = -11
+_NO_MEMORY: Final = -6
 
 
 class PxConfig(ctypes.Structure):
@@ -235,9 +234,14 @@ class LibraryChannel:
     def _start(self, state: DurableState) -> None:
         for record in restore_records(state):
             self.write(record)
-        if self._port.dropped[-_BAD_RECORD]:
-            raise CoreRefused("the C core does not take the records of this store")
-        self._check(self._library.px_start(self._px))
+        result = self._library.px_start(self._px)
+        if result == _NO_MEMORY:
+            raise CoreRefused(
+                "the C core has no room for the records of this store: raise log_bytes_max in "
+                '[limits], or give core = "python"'
+            )
+        if result < 0:
+            raise CoreRefused(f"the C core does not take the records of this store ({result})")
         self._port.started = True
 
     def _check(self, result: int) -> int:
