@@ -192,7 +192,7 @@ def answer_prepare(world: Adversary, sender: int, prepare: m.Prepare) -> None:
     last = chance.choice((m.NO_MORE, m.NO_MORE, m.NO_MORE, first + 1, first + 3, first, 0))
     votes = [vote(world, sender) for _ in range(chance.choice((0, 0, 1, 2, 4)))]
     watermark = claim(world)
-    if votes and world.absurd and chance.happens(300):
+    if votes and world.absurd and chance.happens(600):
         # At the very edge of what is believed.
         known = world.pair.python.replica._proposer.promised_watermark
         edge = max(known, watermark) + world.setup.open_slots_max
@@ -276,7 +276,8 @@ def lead(world: Adversary) -> None:
     for slot in range(first, first + chance.choice((1, 2, 6, 12))):
         value = world.value(slot)
         watermark = chance.choice((world.watermark, slot, slot, claim(world)))
-        world.tell(sender, m.Accept(ballot, slot, watermark, checksum(value), value))
+        crc = checksum(value) ^ (1 if chance.happens(30) else 0)
+        world.tell(sender, m.Accept(ballot, slot, watermark, crc, value))
     if chance.happens(700):
         watermark = chance.choice((first + 1, first + 3, claim(world)))
         world.tell(sender, m.Heartbeat(ballot, watermark, chance.below(9)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .build import HERE, SANITIZERS, compile_c, includes, sources
+from .build import CORE, HERE, SANITIZERS, compile_c, includes, sources
 from .require import need_clang, need_compiler
 from .seeds import golden_frames, write_seeds
 
@@ -15,7 +15,8 @@ RUNS = {"receive": 25_000, "port": 25_000, "packet": 1_000_000}
 
 
 def files_of(target: str) -> list[Path]:
-    return [FUZZ / f"{target}.c", *sources()]
+    core = [CORE / "packet.c"] if target == "packet" else sources()
+    return [FUZZ / f"{target}.c", *core]
 
 
 def regressions(target: str) -> list[Path]:

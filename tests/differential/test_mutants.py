@@ -10,7 +10,7 @@ from .build import CORE, ROOT
 from .mutants import Mutant, build, mutants
 from .require import need_compiler
 
-SEEDS = "0:60"
+CAMPAIGN = ("--kinds", "pairs", "--seeds", "0:80")
 
 
 @pytest.mark.slow
@@ -20,7 +20,7 @@ def test_a_rule_that_is_taken_out_is_noticed(mutant: Mutant, tmp_path: Path) -> 
     library = build(mutant, tmp_path)
     # Apart from this process: a broken twin may do anything.
     done = subprocess.run(
-        [sys.executable, "-m", "tests.differential", "--seeds", SEEDS, "--library", library],
+        [sys.executable, "-m", "tests.differential", *CAMPAIGN, "--library", library],
         cwd=ROOT,
         capture_output=True,
         text=True,
