@@ -150,8 +150,7 @@ class NativeReplica:
     def _hand_in(self) -> None:
         """Proposals last: where they have to wait, nothing else does."""
         self._inputs = self._write_all(self._inputs)
-        if not self._inputs:
-            self._proposals = self._write_all(self._proposals)
+        self._proposals = self._write_all(self._proposals)
 
     def _write_all(self, records: list[bytes]) -> list[bytes]:
         """Hand in as much as is taken; what is left."""
