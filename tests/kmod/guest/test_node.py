@@ -16,6 +16,7 @@ from pathlib import Path
 import own_network
 import pytest
 from clusters import Cluster, make_config, open_cluster
+from native_kit import need_compiler
 
 from transports.api import FIRST_CLIENT_ID, Transport, TransportError
 from transports.chardev import open_kmod
@@ -97,6 +98,8 @@ async def test_an_endpoint_is_open_once() -> None:
 
 
 def configure(base: Path, kind: str, store: str = "memory", extra: str = "") -> Configs:
+    if kind == "mixed":
+        need_compiler()
     return Configs(make_config(base, transport="kmod", store=store, extra=SLOW + extra), kind)
 
 
