@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include <linux/nsproxy.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
@@ -139,6 +140,8 @@ static ssize_t write_records(struct paxos_endpoint *ep, struct iov_iter *from)
 			break;
 		done += used;
 		iov_iter_revert(from, bytes - used);
+		if (signal_pending(current))
+			break;
 	}
 	if (ep->replica)
 		paxos_replica_settle(ep, &outbox);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What CONFIGURE may ask for, and what it gets where it asks for nothing. */
 #include <linux/etherdevice.h>
-#include <linux/if_arp.h>
-#include <linux/if_ether.h>
 #include <linux/moduleparam.h>
 
 #include "config.h"
@@ -173,7 +171,7 @@ int paxos_config_fit(struct paxos_config *config, const struct net_device *dev)
 	u32 mtu = READ_ONCE(dev->mtu);
 	u32 least = config->frame_bytes_max ?: FRAME_BYTES_MIN;
 
-	if (dev->type != ARPHRD_ETHER && dev->type != ARPHRD_LOOPBACK)
+	if (!paxos_is_ethernet(dev))
 		return -EPFNOSUPPORT;
 	if (!(dev->flags & IFF_UP))
 		return -ENETDOWN;

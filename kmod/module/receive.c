@@ -49,6 +49,9 @@ static int examine(const struct paxos_endpoint *ep, struct sk_buff *skb,
 	u32 largest;
 	int cause;
 
+	/* Not so if the interface has become one of another kind, as a bond may. */
+	if (!skb_mac_header_was_set(skb) || skb->data - skb_mac_header(skb) != ETH_HLEN)
+		return 1 + PAXOS_DROP_MALFORMED;
 	if (!px_packet_read_header(&received->packet, skb->data, skb->len))
 		return 1 + PAXOS_DROP_MALFORMED;
 	received->body = skb->data + PX_PACKET_HEADER_BYTES;

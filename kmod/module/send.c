@@ -6,6 +6,7 @@
 #include <linux/etherdevice.h>
 #include <linux/if_ether.h>
 
+#include "config.h"
 #include "send.h"
 
 /* What is to be known of a packet until it is sent. */
@@ -151,6 +152,11 @@ static int transmit(struct paxos_endpoint *ep, struct net_device *dev, struct sk
 	if (!dev || !netif_running(dev) || !netif_carrier_ok(dev)) {
 		kfree_skb(skb);
 		return 1 + PAXOS_DROP_INTERFACE_DOWN;
+	}
+	/* It may have become one of another kind, as a bond does with its first member. */
+	if (!paxos_is_ethernet(dev)) {
+		kfree_skb(skb);
+		return 1 + PAXOS_DROP_SEND_FAILED;
 	}
 	if (skb->len > READ_ONCE(dev->mtu)) {
 		kfree_skb(skb);
