@@ -223,25 +223,40 @@ class Endpoint:
 
 
 @contextmanager
-def two_stations(mtu: int = 1500) -> Iterator[tuple[Station, Station]]:
-    """The two namespaces; gone afterwards."""
+def two_namespaces() -> Iterator[tuple[Station, Station]]:
+    """The two namespaces, not yet joined; gone afterwards."""
     try:
         for namespace in ("west", "east"):
             ip("netns", "add", namespace)
-        join(mtu)
         yield Station("west", "w0", mac(1)), Station("east", "e0", mac(2))
     finally:
         for namespace in ("west", "east"):
             subprocess.run(["ip", "netns", "delete", namespace], check=False)
 
 
-def join(mtu: int = 1500) -> None:
+@contextmanager
+def two_stations() -> Iterator[tuple[Station, Station]]:
+    """The two namespaces, joined; gone afterwards."""
+    with two_namespaces() as pair:
+        join()
+        yield pair
+
+
+def join() -> None:
     """Make the pair of interfaces."""
-    here = ("w0", "address", colons(mac(1)), "mtu", str(mtu))
-    there = ("e0", "netns", "east", "address", colons(mac(2)), "mtu", str(mtu))
+    here = ("w0", "address", colons(mac(1)))
+    there = ("e0", "netns", "east", "address", colons(mac(2)))
     ip("-n", "west", "link", "add", *here, "type", "veth", "peer", "name", *there)
     ip("-n", "west", "link", "set", "w0", "up")
     ip("-n", "east", "link", "set", "e0", "up")
+
+
+def part() -> None:
+    """Remove the pair, wherever it is; if it is gone already, so much the better."""
+    for namespace, name in (("east", "e0"), ("west", "w0")):
+        command = ["ip", "-n", namespace, "link", "delete", name]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return
 
 
 def packet(sender: int, receiver: int, *frames: bytes) -> bytes:

@@ -7,6 +7,7 @@ import glob
 import os
 import select
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -18,22 +19,31 @@ from device_kit import (
     CLIENT,
     Endpoint,
     Station,
+    inside,
     ip,
     join,
     mac,
     packet,
+    part,
     refused,
-    two_stations,
+    two_namespaces,
 )
 
 MODULE = Path("/sys/module/paxos")
 DEADLINE = 60_000
 
 
-@pytest.fixture
-def stations() -> Iterator[tuple[Station, Station]]:
-    with two_stations() as pair:
+@pytest.fixture(scope="module")
+def namespaces() -> Iterator[tuple[Station, Station]]:
+    with two_namespaces() as pair:
         yield pair
+
+
+@pytest.fixture
+def stations(namespaces: tuple[Station, Station]) -> Iterator[tuple[Station, Station]]:
+    join()
+    yield namespaces
+    part()
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -48,13 +58,6 @@ def until(condition: Callable[[], bool]) -> None:
 def users() -> int:
     """Each open endpoint counts as two: its file, and what counts its bytes on their way."""
     return int((MODULE / "refcnt").read_text())
-
-
-def live_namespaces() -> int:
-    for line in Path("/proc/slabinfo").read_text().splitlines():
-        if line.startswith("net_namespace "):
-            return int(line.split()[1])
-    return 0
 
 
 def test_an_endpoint_ends_with_its_last_reference(stations: tuple[Station, Station]) -> None:
@@ -247,7 +250,7 @@ def test_an_mtu_that_shrinks_makes_frames_too_large(stations: tuple[Station, Sta
 
 def test_a_reader_that_never_reads_loses_the_newest(stations: tuple[Station, Station]) -> None:
     west, east = stations
-    total = 20_000
+    total = 5_000
     with west.endpoint(1, queue_bytes_max=256 << 10) as one, east.endpoint(2) as two:
         for number in range(total):
             two.send(1, number.to_bytes(4, "big"))
@@ -323,15 +326,28 @@ def test_what_is_on_its_way_outlives_the_endpoint_and_holds_the_module(
     until(lambda: users() == 0)
 
 
-def test_an_open_endpoint_keeps_its_namespace_and_a_closed_one_frees_it() -> None:
-    before = live_namespaces()
-    with two_stations() as (west, east):
-        one, two = west.endpoint(1), east.endpoint(2)
-    one.send(2, b"we still have our interfaces")
-    assert two.receive() == [(1, b"we still have our interfaces")]
+def has(namespace: str, interface: str) -> bool:
+    with inside(namespace):
+        return interface in [name for _, name in socket.if_nameindex()]
+
+
+def test_an_open_endpoint_keeps_its_namespace_and_a_closed_one_frees_it(
+    stations: tuple[Station, Station],
+) -> None:
+    ip("netns", "add", "short")
+    ip("-n", "short", "link", "set", "lo", "up")
+    # Its end in west goes when the namespace of the other end does.
+    ip("-n", "west", "link", "add", "cord", "type", "veth", "peer", "name", "end", "netns", "short")
+    station = Station("short", "lo", bytes(6))
+    members = {1: bytes(6), 2: bytes(6)}
+    one, two = station.endpoint(1, members=members), station.endpoint(2, members=members)
+    ip("netns", "delete", "short")
+    one.send(2, b"we still have our interface")
+    assert two.receive() == [(1, b"we still have our interface")]
     one.close()
+    assert has("west", "cord")
     two.close()
-    until(lambda: live_namespaces() <= before)
+    until(lambda: not has("west", "cord"))
 
 
 def rmmod() -> subprocess.CompletedProcess[str]:
@@ -357,7 +373,7 @@ def test_the_module_cannot_be_unloaded_while_it_is_used(
 
 def test_unloading_leaves_nothing_behind(stations: tuple[Station, Station]) -> None:
     west, east = stations
-    for _ in range(5):
+    for _ in range(3):
         with west.endpoint(1) as one, east.endpoint(2) as two, west.endpoint(CLIENT) as client:
             one.send(2, b"never read" * 100)
             client.send(2, b"nor this")
