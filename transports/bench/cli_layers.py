@@ -12,11 +12,12 @@ import click
 
 from transports.bench.cli_common import check_page, print_report, repeat_command, say, write_page
 from transports.node.cli.failures import Failure, Misuse
-from transports.node.cli.options import output_option
+from transports.node.cli.options import core_option, output_option
 
 if TYPE_CHECKING:
     from transports.bench.layer_report import LayerReport
     from transports.bench.measure import Effort
+    from transports.node.config import CoreKind
 
 LAYER_IDS = ("tcp", "udp", "zeromq", "tcp-veth", "udp-veth", "ethernet-veth")
 
@@ -29,6 +30,7 @@ LAYER_IDS = ("tcp", "udp", "zeromq", "tcp-veth", "udp-veth", "ethernet-veth")
     show_default=True,
     help="Which layers, comma-separated.",
 )
+@core_option
 @click.option("--repeats", type=click.IntRange(1, 100), help="Interleaved repeats.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), help="How long a load is measured.")
 @output_option
@@ -42,6 +44,7 @@ def transports(
     *,
     quick: bool,
     layers: str,
+    core: CoreKind | None,
     repeats: int | None,
     seconds: float | None,
     output: str,
@@ -68,7 +71,7 @@ def transports(
         check_page(page, MARKERS)
     effort = QUICK if quick else FULL
     effort = replace(effort, repeats=repeats or effort.repeats, seconds=seconds or effort.seconds)
-    report = _run(effort, chosen)
+    report = _run(effort, chosen, core or "python")
     if page is not None:
         write_page(page, report.to_markdown(), MARKERS)
     print_report(report, output)
@@ -86,7 +89,7 @@ def read_layers(text: str) -> list[str]:
     return [layer for layer in LAYER_IDS if layer in asked]
 
 
-def _run(effort: Effort, chosen: list[str]) -> LayerReport:
+def _run(effort: Effort, chosen: list[str], core: CoreKind) -> LayerReport:
     """Raises `Interrupted` when every process that was started has ended."""
     from transports.bench.cli import LOG_BYTES_MAX
     from transports.bench.cluster import Setup
@@ -94,16 +97,21 @@ def _run(effort: Effort, chosen: list[str]) -> LayerReport:
     from transports.bench.layer_run import look_around, run_layers
     from transports.bench.machine import describe_machine
     from transports.node.cli.running import run
+    from transports.node.cores import load_c_core
 
+    if core == "c":
+        # Built here, where no node waits for it, and a missing compiler is told at once.
+        load_c_core()
     directory = Path(tempfile.gettempdir())
     machine = describe_machine(directory)
     # Nothing is stored in this run.
     del machine["stores"]
     results = look_around(chosen)
-    setup = Setup("tcp", directory, LOG_BYTES_MAX)
+    setup = Setup("tcp", directory, LOG_BYTES_MAX, core=core)
     run(lambda: run_layers(setup, effort, results, say))
     command = " ".join(repeat_command(click.get_current_context(), ("output", "page")))
     described = {
+        "core": setup.core,
         "nodes": 3,
         "command_bytes": setup.command_bytes,
         "outstanding": setup.outstanding,

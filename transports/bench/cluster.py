@@ -21,7 +21,7 @@ from transports.bench.wire import Message
 from transports.node.cli.lab.plan import addresses as lab_addresses
 from transports.node.client import Client, open_client
 from transports.node.config import ClusterConfig, load_config
-from transports.node.config.types import StoreKind
+from transports.node.config.types import CoreKind, StoreKind
 from transports.node.store.api import StoreError, StoreIdentity
 from transports.node.store.log_create import create_store
 
@@ -46,6 +46,7 @@ class Setup:
     command_bytes: int = COMMAND_BYTES
     outstanding: int = 1024
     place: Place = LOOPBACK
+    core: CoreKind = "python"
 
 
 def loopback_addresses(count: int) -> list[str]:
@@ -76,6 +77,7 @@ def config_text(setup: Setup, store: StoreKind, addresses: list[str]) -> str:
         'cluster = "bench"',
         f"transport = {json.dumps(setup.transport)}",
         f'store = "{store}"',
+        f'core = "{setup.core}"',
         "[limits]",
         f"log_bytes_max = {setup.log_bytes_max}",
         "[log]",

@@ -12,7 +12,7 @@ import transports.bench.cli as cli
 import transports.bench.layer_run as layer_run
 import transports.bench.trace as trace
 from transports.bench.cli_layers import LAYER_IDS
-from transports.bench.cluster import Setup
+from transports.bench.cluster import Setup, config_text
 from transports.bench.floor import ADDED_BYTES, floor, frame_bytes
 from transports.bench.floor_worker import ROLES
 from transports.bench.layer_report import MARKERS, LayerReport
@@ -27,6 +27,7 @@ from transports.node.cli.failures import Failure
 from transports.node.cli.lab.ip import unavailable
 from transports.node.cli.lab.network import open_network
 from transports.node.cli.lab.plan import Plan
+from transports.node.config import parse_config
 
 PAXOS = "import sys; from transports.node.cli import main; sys.exit(main())"
 BRIEF = Effort(repeats=1, warm_seconds=0.05, seconds=0.2, kills=0)
@@ -247,6 +248,13 @@ def test_failures_are_shown_and_fail_the_run() -> None:
     console = Console(width=140, record=True, quiet=True)
     report.show(console)
     assert "port in use" in report.to_markdown()
+
+
+def test_the_nodes_of_a_run_have_the_core_that_was_asked_for(tmp_path: Path) -> None:
+    for core in ("python", "c"):
+        setup = Setup("tcp", tmp_path, 1 << 20, core=core)
+        text = config_text(setup, "memory", ["a:1", "a:2", "a:3"])
+        assert parse_config(text, source="bench", base=tmp_path).core == core
 
 
 def test_a_real_run_measures_writes_the_page_and_leaves_nothing(tmp_path: Path) -> None:
