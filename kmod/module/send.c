@@ -28,8 +28,11 @@ static struct outgoing *outgoing(struct sk_buff *skb)
  */
 void paxos_outbox_init(struct paxos_outbox *outbox, struct sock *owner)
 {
-	memset(outbox, 0, sizeof(*outbox));
+	/* What is open is looked at up to @opened alone: most of it is never touched. */
+	outbox->opened = 0;
+	outbox->oldest = 0;
 	outbox->owner = owner;
+	memset(outbox->dropped, 0, sizeof(outbox->dropped));
 	__skb_queue_head_init(&outbox->ready);
 }
 
@@ -179,6 +182,15 @@ static int transmit(struct paxos_endpoint *ep, struct net_device *dev, struct sk
 	return net_xmit_eval(err) ? 1 + PAXOS_DROP_SEND_FAILED : 0;
 }
 
+static void count_drops(struct paxos_endpoint *ep, struct paxos_outbox *outbox)
+{
+	u32 i;
+
+	for (i = 0; i < PAXOS_DROP_CAUSES; i++)
+		paxos_drop_locked(ep, i, outbox->dropped[i]);
+	memset(outbox->dropped, 0, sizeof(outbox->dropped));
+}
+
 /**
  * paxos_outbox_transmit() - send all that was gathered
  * @ep: the endpoint that sends; its lock is not held
@@ -220,9 +232,8 @@ void paxos_outbox_transmit(struct paxos_endpoint *ep, struct paxos_outbox *outbo
 	ep->stats.packets_sent += packets;
 	ep->stats.frames_sent += frames;
 	ep->stats.bytes_sent += bytes;
-	for (i = 0; i < PAXOS_DROP_CAUSES; i++)
-		ep->stats.dropped[i] += outbox->dropped[i];
+	if (memchr_inv(outbox->dropped, 0, sizeof(outbox->dropped)))
+		count_drops(ep, outbox);
 	spin_unlock(&ep->lock);
 	local_bh_enable();
-	memset(outbox->dropped, 0, sizeof(outbox->dropped));
 }
