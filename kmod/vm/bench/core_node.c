@@ -339,13 +339,12 @@ static int settle(struct node *node)
 	return rounds == ROUNDS_PER_DRAIN;
 }
 
-static void pass_ticks(struct node *node)
+/* Ticks that were missed are: a clock that was late is no reason for an election. */
+static void pass_tick(struct node *node)
 {
 	u64 ticks = 0;
 
-	if (read(node->timer, &ticks, sizeof(ticks)) != sizeof(ticks))
-		return;
-	for (ticks = px_min(ticks, 100); ticks; ticks--)
+	if (read(node->timer, &ticks, sizeof(ticks)) == sizeof(ticks) && ticks)
 		px_tick(node->px);
 }
 
@@ -369,7 +368,7 @@ static int run(struct node *node)
 			if (ready[i].data.fd == node->sock)
 				drain(node);
 			else
-				pass_ticks(node);
+				pass_tick(node);
 		}
 		more = settle(node);
 		if (more < 0)

@@ -123,15 +123,15 @@ static void hear(struct device *device, const struct paxos_record *record, const
 	}
 }
 
-/* Read all that is there; 0, or -1 if reading fails. */
+/* Read all that is there; 1, 0 if that is nothing, or -1 if reading fails. */
 static int drain(struct device *device)
 {
-	for (;;) {
+	for (int found = 0;; found = 1) {
 		ssize_t size = read(device->fd, device->read, READ_BYTES);
 		u32 at = 0;
 
 		if (size < 0)
-			return errno == EAGAIN ? 0 : fail("read");
+			return errno == EAGAIN ? found : fail("read");
 		while (at + sizeof(struct paxos_record) <= (u32)size) {
 			struct paxos_record record;
 
@@ -141,7 +141,7 @@ static int drain(struct device *device)
 		}
 		/* A short read was all there is; to learn that again costs a system call. */
 		if (size < READ_BYTES / 2)
-			return 0;
+			return 1;
 	}
 }
 
@@ -159,25 +159,36 @@ static int compact_if_due(struct device *device)
 	return 0;
 }
 
+/* Wait until there is something to read, or room for what waits to be written. */
+static int wait_for_more(struct device *device)
+{
+	struct pollfd ready = { .fd = device->fd, .events = POLLIN };
+
+	if (device->written)
+		ready.events |= POLLOUT;
+	if (poll(&ready, 1, 1000) < 0 && errno != EINTR)
+		return fail("poll");
+	if (ready.revents & (POLLERR | POLLHUP)) {
+		errno = ENETDOWN;
+		return fail(device->options->interface);
+	}
+	return 0;
+}
+
 static int run(struct device *device)
 {
 	u64 end = now_ns() + (u64)(device->options->seconds * 1e9);
 
 	while (!load_is_done(device->load) && now_ns() < end) {
-		struct pollfd ready = { .fd = device->fd, .events = POLLIN };
+		int found = drain(device);
 
-		if (device->written)
-			ready.events |= POLLOUT;
-		if (poll(&ready, 1, 1000) < 0 && errno != EINTR)
-			return fail("poll");
-		if (ready.revents & (POLLERR | POLLHUP)) {
-			errno = ENETDOWN;
-			return fail(device->options->interface);
-		}
-		if (drain(device) || compact_if_due(device))
+		if (found < 0 || compact_if_due(device))
 			return -1;
 		propose(device);
 		if (flush(device))
+			return -1;
+		/* Look again before waiting: what was just written may be decided already. */
+		if (!found && wait_for_more(device))
 			return -1;
 	}
 	return 0;

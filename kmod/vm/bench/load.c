@@ -45,13 +45,36 @@ void load_leader(struct load *load, u64 leader)
 	load->outstanding = 0;
 }
 
+/* The warm-up is over and nothing is on its way: whoever counts may begin to. */
+static void hold(struct load *load)
+{
+	int next;
+
+	puts("ready");
+	fflush(stdout);
+	do
+		next = getchar();
+	while (next != '\n' && next != EOF);
+	load->held = true;
+	load->slots_before = load->slots;
+}
+
 /**
  * load_wants() - whether a command is to be sent now
  * @load: the client
+ *
+ * With the option to hold, waits for a line of stdin once, between warm-up and figures.
  */
-bool load_wants(const struct load *load)
+bool load_wants(struct load *load)
 {
-	return load->leads && load->outstanding < load->options->outstanding;
+	if (!load->leads)
+		return false;
+	if (load->options->hold && !load->held && load->decided >= load->options->warm_up) {
+		if (load->outstanding)
+			return false;
+		hold(load);
+	}
+	return load->outstanding < load->options->outstanding;
 }
 
 /**
@@ -82,7 +105,7 @@ void load_sent(struct load *load)
 
 static void time_command(struct load *load, u64 sent_ns, u64 now)
 {
-	if (load->decided++ < load->options->warm_up)
+	if (load->decided++ < load->options->warm_up || (load->options->hold && !load->held))
 		return;
 	if (!load->first_ns)
 		load->first_ns = now;
@@ -152,13 +175,18 @@ void load_report(struct load *load, const char *mode, FILE *out)
 	u64 kept = px_min(load->timed, TIMED_MAX), sum = 0;
 	double seconds = (double)(load->last_ns - load->first_ns) / 1e9;
 
+	/* Whoever counts shall not count what follows. */
+	if (load->options->hold) {
+		puts("done");
+		fflush(stdout);
+	}
 	qsort(load->latency_ns, kept, sizeof(*load->latency_ns), by_size);
 	for (u64 i = 0; i < kept; i++)
 		sum += load->latency_ns[i];
 	fprintf(out, "{\"mode\": \"%s\", \"node\": %llu, \"outstanding\": %u, \"bytes\": %u, "
 		"\"slots\": %llu, \"commands\": %llu, \"seconds\": %.6f", mode,
 		(unsigned long long)load->options->config.endpoint, load->options->outstanding,
-		load->options->command_bytes, (unsigned long long)load->slots,
+		load->options->command_bytes, (unsigned long long)(load->slots - load->slots_before),
 		(unsigned long long)load->timed, seconds);
 	if (kept > 1)
 		fprintf(out, ", \"commands_per_second\": %.1f, \"latency_us\": {\"mean\": %.2f, "

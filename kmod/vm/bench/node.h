@@ -19,6 +19,7 @@ struct options {
 	u32 warm_up;			/* commands before figures are taken */
 	u64 commands;			/* then stop; 0: when time is over */
 	double seconds;			/* at most */
+	bool hold;			/* between warm-up and figures, wait for a line of stdin */
 };
 
 extern const char options_usage[];
@@ -32,10 +33,12 @@ struct load {
 	u64 sent;
 	u64 decided;		/* ours, all of them */
 	u64 slots;
+	u64 slots_before;	/* of these, before the hold */
 	u64 first_ns;		/* when figures began */
 	u64 last_ns;
 	u32 outstanding;
 	bool leads;
+	bool held;		/* the hold is over */
 	u32 *latency_ns;
 	u64 timed;
 	u8 *command;
@@ -43,7 +46,7 @@ struct load {
 
 bool load_begin(struct load *load, const struct options *options);
 void load_leader(struct load *load, u64 leader);
-bool load_wants(const struct load *load);
+bool load_wants(struct load *load);
 const u8 *load_command(struct load *load);
 void load_sent(struct load *load);
 void load_decided(struct load *load, const u8 *value, u32 bytes);

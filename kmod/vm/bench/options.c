@@ -15,6 +15,7 @@ const char options_usage[] =
 "  --bytes B         of each command (64)\n"
 "  --commands C      stop after so many; without, when the time is over\n"
 "  --warm-up C       commands before figures are taken (100)\n"
+"  --hold            between the two say \"ready\" and wait for a line of stdin; then \"done\"\n"
 "  --seconds S       stop after so long, whatever happens (10)\n"
 "  --tick-us T       (20000)       --ethertype E  (0x88b5)\n"
 "  --memory-mb M     (64)          --window W     slots open at a time (32)\n"
@@ -59,7 +60,7 @@ static bool read_member(struct paxos_config *config, const char *text)
 }
 
 enum { INTERFACE = 1, NODE, MEMBER, OUTSTANDING, BYTES, COMMANDS, WARM_UP, SECONDS, TICK_US,
-	ETHERTYPE, MEMORY_MB, WINDOW, SEED, CLUSTER, DEVICE };
+	ETHERTYPE, MEMORY_MB, WINDOW, SEED, CLUSTER, DEVICE, HOLD };
 
 static const struct option words_known[] = {
 	{ "interface", 1, NULL, INTERFACE }, { "node", 1, NULL, NODE },
@@ -69,7 +70,7 @@ static const struct option words_known[] = {
 	{ "tick-us", 1, NULL, TICK_US }, { "ethertype", 1, NULL, ETHERTYPE },
 	{ "memory-mb", 1, NULL, MEMORY_MB }, { "window", 1, NULL, WINDOW },
 	{ "seed", 1, NULL, SEED }, { "cluster", 1, NULL, CLUSTER },
-	{ "device", 1, NULL, DEVICE },
+	{ "device", 1, NULL, DEVICE }, { "hold", 0, NULL, HOLD },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -126,6 +127,9 @@ static bool read_option(struct options *options, int word, char *text)
 		return strlen(text) < PAXOS_INTERFACE_BYTES;
 	case DEVICE:
 		options->device = text;
+		return true;
+	case HOLD:
+		options->hold = true;
 		return true;
 	case MEMBER:
 		return read_member(&options->config, text);
