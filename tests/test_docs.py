@@ -170,6 +170,15 @@ def test_the_way_of_a_command_leads_through_functions_that_exist() -> None:
         assert callable(attrgetter(name)(import_module(module)))
 
 
+def test_the_way_through_the_kernel_leads_through_functions_that_exist() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    steps = re.findall(r"^\| \d+ \| `([\w./]+): (\w+)` \|", index, re.MULTILINE)
+    assert len(steps) == 10
+    for file, name in steps:
+        code = (ROOT / "kmod" / file).read_text()
+        assert re.search(rf"^[\w ]+[ *]{name}\(", code, re.MULTILINE), f"{file}: {name}"
+
+
 def test_the_extractor_sees_what_is_there() -> None:
     page = "a\n```python\nx = 1\n\ny = 2\n```\nb\n```toml\nz = 3\n```\n"
     assert list(blocks(page)) == [

@@ -84,6 +84,8 @@ def run(options: argparse.Namespace, out: Path) -> int:
     chosen = kernel.debug_kernel() if options.kernel == "debug" else kernel.stock_kernel()
     built = None
     if not options.no_module:
+        # Otherwise nothing is seen for half a minute. Not among the command's own output.
+        print(f"kmod-vm: building the module for {chosen.name}, then booting", file=sys.stderr)
         sources = options.module_source or module.SOURCES
         built = module.build(chosen, sources.resolve(), out / "module").relative_to(out)
     ready = time.monotonic()

@@ -64,7 +64,8 @@ class Demo:
 
     async def _start(self) -> None:
         config, cluster = self._config, self._cluster
-        self._say(f"three nodes start as {cluster.how}, over {config.transport}, {_store(config)}")
+        start = f"three nodes{_core(config)} start as {cluster.how}"
+        self._say(f"{start}, over {config.transport}, {_store(config)}")
         for node in config.nodes:
             cluster.start(node, first=True)
         leader = await self._wait("a leader is elected", self._leader_of_all)
@@ -156,6 +157,13 @@ class Demo:
         # Everything known to be chosen is applied as well: nothing is about to change.
         quiet = all(a.chosen == a.applied for a in present.values())
         return present if leader is not None and alike and quiet else None
+
+
+def _core(config: ClusterConfig) -> str:
+    """What decides in the nodes, where it is not the default."""
+    if config.kernel_replica:
+        return " with their core in the kernel"
+    return " with the C core" if config.core == "c" else ""
 
 
 def _store(config: ClusterConfig) -> str:

@@ -73,6 +73,7 @@ def test_it_passes_with_the_c_core(paxos, store: str) -> None:
     result = paxos("demo", "--core", "c", "--store", store, "--commands", 60, "-o", "json")
     assert result.status == 0, result.err + result.out
     assert {node["core"] for node in result.json["nodes"]} == {"c"}
+    assert "three nodes with the C core start as processes, over tcp" in result.err
 
 
 def test_its_laboratory_is_removed_and_left(paxos) -> None:
