@@ -220,6 +220,7 @@ class StatusStruct(ctypes.Structure):
     voting: int
     lags: int
     snapshot_due: int
+    write_id: int
     poisoned: int
     _fields_: ClassVar = [
         *(

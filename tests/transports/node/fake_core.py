@@ -69,6 +69,7 @@ class FakePort:
         self.dropped: dict[str, int] = {}
         self._codec = Codec(cluster, config.node)
         self._durable = durable
+        self.write_id = 0
         self.replica._catchup.__class__ = FakeCatchUp
 
     # Inputs
@@ -145,6 +146,7 @@ class FakePort:
             value = encode_batch(entry.commands) if entry.commands else b""
             parts.append(pack_record(uapi.DECIDED, entry.slot, value, b=entry.checksum))
         if self._durable:
+            self.write_id = ready.write_id or self.write_id
             parts += self._pack_records(ready)
         for event in ready.events:
             match event:
@@ -209,6 +211,7 @@ class FakePort:
             log_bytes=status.log_bytes,
             lags=status.lags,
             snapshot_due=self.replica.snapshot_due,
+            write_id=self.write_id,
             poisoned=int(self.replica.poison is not None),
         )
 

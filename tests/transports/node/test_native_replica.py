@@ -44,6 +44,7 @@ STATUS = CoreStatus(
     log_bytes=0,
     lags=False,
     snapshot_due=False,
+    write_id=0,
     poisoned=0,
 )
 
@@ -328,6 +329,30 @@ def test_a_snapshot_is_not_due_while_the_last_one_is_not_recorded() -> None:
     crc = checksum(b"four")
     script.said = [pack_record(uapi.RECORD_SNAPSHOT, 1, b=4, c=crc, d=4, flags=CHECKPOINT | LAST)]
     replica.take()
+    assert replica.snapshot_due
+
+
+def test_a_snapshot_that_the_core_had_no_room_to_record_is_due_again() -> None:
+    """A COMPACT may be refused for want of memory; the log would stay full for ever."""
+    script = Script()
+    replica = lead(script)
+    replica.compact(4, b"four")
+    script.status_now = replace(STATUS, snapshot_due=True, write_id=7)
+    assert not replica.snapshot_due  # not even handed in
+    replica.take()
+    assert not replica.snapshot_due  # it may be in write 7
+    script.said = [record(6, b"a", LAST), record(7, b"b")]
+    replica.tick()
+    replica.take()
+    assert not replica.snapshot_due
+    script.said = [record(7, b"c", LAST)]
+    replica.tick()
+    replica.take()
+    assert replica.snapshot_due
+    replica.compact(5, b"five")
+    crc = checksum(b"five")
+    script.said = [pack_record(uapi.RECORD_SNAPSHOT, 8, b=5, c=crc, d=4, flags=CHECKPOINT | LAST)]
+    assert replica.take().records == [Snapshot(5, crc, b"five")]
     assert replica.snapshot_due
 
 

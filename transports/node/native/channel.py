@@ -29,6 +29,8 @@ class CoreStatus:
     log_bytes: int
     lags: bool
     snapshot_due: bool
+    write_id: int
+    """The last write that was taken; its records may still have to be read."""
     poisoned: int
     """0, or the number of the invariant that broke."""
 

@@ -181,6 +181,7 @@ class DeviceChannel:
             log_bytes=status.log_bytes,
             lags=bool(status.lags),
             snapshot_due=bool(status.snapshot_due),
+            write_id=status.write_id,
             poisoned=status.poisoned,
         )
 

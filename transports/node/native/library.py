@@ -95,6 +95,7 @@ class PxStatus(ctypes.Structure):
     voting: int
     lags: int
     snapshot_due: int
+    write_id: int
     poisoned: int
     _fields_: ClassVar = [
         *(
@@ -291,5 +292,6 @@ class LibraryChannel:
             log_bytes=status.log_bytes,
             lags=bool(status.lags),
             snapshot_due=bool(status.snapshot_due),
+            write_id=status.write_id,
             poisoned=status.poisoned,
         )

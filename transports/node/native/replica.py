@@ -58,6 +58,12 @@ class NativeReplica:
         self._snapshot = state.snapshot
         self._older: list[Snapshot | None] = []
         """Those before, until the write that puts `_snapshot` in their place is whole."""
+        self._compacting = False
+        """A COMPACT waits to be handed in."""
+        self._recorded_by: WriteId = 0
+        """The write that holds `_snapshot`, if the core had room to record it, or a later one."""
+        self._whole: WriteId = 0
+        """The last write that was handed out."""
         self._receiving: Slot = 0
         self._received = bytearray()
         self._install = state.snapshot
@@ -121,6 +127,7 @@ class NativeReplica:
         """As `Replica.compact`."""
         if len(data) <= self.config.limits.snapshot_bytes_max:
             self._put_snapshot(Snapshot(slot, checksum(data), data))
+            self._compacting = True
         self._inputs.append(pack_record(uapi.COMPACT, slot, b=checksum(data), c=len(data)))
 
     def _put_snapshot(self, snapshot: Snapshot) -> None:
@@ -145,6 +152,9 @@ class NativeReplica:
                 if handler is None:
                     raise uapi.RecordsError(f"the core gave a record of unknown kind {record.kind}")
                 handler(record)
+        if self._compacting and not self._inputs:
+            self._compacting = False
+            self._recorded_by = self._channel.status().write_id
         return ready
 
     def _hand_in(self) -> None:
@@ -194,7 +204,7 @@ class NativeReplica:
         if not record.flags & uapi.RECORD_LAST:
             return
         ready = self._ready
-        ready.write_id = record.a
+        ready.write_id = self._whole = record.a
         if checkpoint:
             ready.records, ready.checkpoint = self._write, True
         else:
@@ -251,8 +261,17 @@ class NativeReplica:
     @property
     def snapshot_due(self) -> bool:
         """Whether the log has grown enough to be worth a snapshot."""
-        # One at a time: what the core says now may be from before it took the last one.
-        return not self._older and self._channel.status().snapshot_due
+        if self._older and not self._is_refused():
+            # One at a time: what the core says now may be from before it took the last one.
+            return False
+        return self._channel.status().snapshot_due
+
+    def _is_refused(self) -> bool:
+        """Whether the core had no room to record the last COMPACT: then the next is due."""
+        if self._compacting or self._whole < self._recorded_by:
+            return False
+        self._older = []
+        return True
 
     def status(self) -> ReplicaStatus:
         """How this replica is."""
