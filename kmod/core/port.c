@@ -80,6 +80,16 @@ static int take_network_record(struct px_port *port, const struct header *header
 	return pass_ticks(port->px, header->number[0]);
 }
 
+/* What nobody has read, nobody can have written: no gate opens for it. */
+static int take_persisted(struct px_port *port, u64 write_id)
+{
+	const struct px_sheet *unread = port->px->outbox.ready_records.head;
+
+	if (port->durable && unread && write_id >= unread->write_id)
+		return PX_BAD_CALL;
+	return px_persisted(port->px, write_id);
+}
+
 static int take_record(struct px_port *port, const struct header *header, const u8 *payload)
 {
 	u32 bytes = header->length - HEADER_BYTES;
@@ -93,7 +103,7 @@ static int take_record(struct px_port *port, const struct header *header, const 
 	case PAXOS_PROPOSE:
 		return px_propose(port->px, payload, bytes);
 	case PAXOS_PERSISTED:
-		return px_persisted(port->px, number[0]);
+		return take_persisted(port, number[0]);
 	case PAXOS_COMPACT:
 		return px_replica_compact(port->px, number[0], (u32)number[1], number[2]);
 	default:

@@ -408,7 +408,9 @@ int px_replica_compact(struct px *px, u64 slot, u32 checksum, u64 bytes)
 	if (bytes > px->config.snapshot_bytes_max) {
 		px->kept_bytes = px->learner.log_bytes;
 		px->kept_slots = px->learner.watermark - px->learner.first_slot;
-		px_event(px, PAXOS_TOO_LARGE, bytes, 0, 0, 0, NULL);
+		/* Said as long as there is room to say it: who asks again and again may not read. */
+		if (px_room(px, 0))
+			px_event(px, PAXOS_TOO_LARGE, bytes, 0, 0, 0, NULL);
 		return PX_TOO_LARGE;
 	}
 	if (slot > px->outbox.read_slot || (snapshot->known && slot < snapshot->slot))

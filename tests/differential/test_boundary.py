@@ -1,5 +1,7 @@
 """What the C twin leaves to user space, and where its answers part from Python's by intent."""
 
+import ctypes
+
 import pytest
 
 from paxos_core import Codec, encode_record
@@ -7,9 +9,11 @@ from paxos_core import messages as m
 from paxos_core.batch import encode_batch
 from paxos_core.checksum import checksum
 from paxos_core.durable import Promised, Snapshot
+from paxos_core.types import make_ballot
 
 from . import binding as px
 from .pair import Pair
+from .port import PortTwin
 from .require import need_compiler
 from .setup import CLUSTER, Setup, make_config
 from .sides import BadRecords
@@ -98,6 +102,22 @@ def test_a_call_that_no_driver_may_make_changes_nothing():
     pair.compact(3, STATE)
     assert twin.compact(2, STATE) == "bad call"
     pair.take()
+
+
+def test_what_was_not_read_cannot_be_on_stable_storage():
+    """A PERSISTED before its records are out opens no gate: nobody can have written them."""
+    twin = PortTwin(SETUP)
+    prepare = Codec(CLUSTER, 2).encode(m.Prepare(make_ballot(1, 2), 0))
+    assert twin.frame(2, prepare) == ""
+    assert twin._px.px_port_settle(ctypes.byref(twin._port)) == 1
+    assert twin.full_status()["write_id"] == 1
+    assert twin.persisted(1) == "bad call"
+    out = twin.take()
+    assert (out.write_id, out.messages) == (1, [])
+    assert twin.persisted(1) == ""
+    ((to, frame),) = twin.take().messages
+    assert to == 2
+    assert isinstance(Codec(CLUSTER, 1).decode(frame)[1], m.Promise)
 
 
 def test_a_full_log_delivers_no_more_until_it_is_compacted():
