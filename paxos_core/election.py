@@ -230,6 +230,19 @@ class Election:
         self.become_follower()
         self.silent_ticks = 0
 
+    def hear_candidate(self) -> None:
+        """The candidate that we promised to asks for more pages, or again: it is at work.
+
+        Else a phase 1 of more pages than fit a time-out would never end. It may keep us
+        no longer than its own time-out after its last page.
+        """
+        self.silent_ticks = 0
+        self._waited_ticks = 0
+
+    def hear_page(self) -> None:
+        """A promise's page came, and has another behind it: our phase 1 goes on."""
+        self._waited_ticks = 0
+
     def _rest(self) -> None:
         self._waited_ticks = 0
         self._timeout_ticks = self._draw_timeout()

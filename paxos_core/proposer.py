@@ -120,32 +120,34 @@ class Proposer:
         for node in self._peers:
             self._outbox.send_gated(node, prepare)
 
-    def receive_promise(self, sender: NodeId, promise: Promise) -> None:
-        """A page of phase 1b; asks for the next page, or counts the promise.
+    def receive_promise(self, sender: NodeId, promise: Promise) -> bool:
+        """A page of phase 1b; asks for the next page, or counts the promise. True if it
+        was the page that we waited for, and there are more.
 
         Of the votes for a slot the one with the highest ballot is kept (P2c).
         """
         if self.phase is not PREPARE or promise.ballot != self.ballot:
-            return
+            return False
         if promise.from_slot != self._pages.get(sender, NO_MORE):
-            return
+            return False
         if promise.next_slot <= promise.from_slot:
-            return
+            return False
         if any(checksum(vote.value) != vote.checksum for vote in promise.votes):
             # Damaged on its way: neither a value to propose, nor word that there is none.
-            return
+            return False
         watermark = max(self.promised_watermark, promise.watermark)
         if any(vote.slot >= watermark + OPEN_SLOTS_MAX for vote in promise.votes):
             # No acceptor votes so far above its watermark: what may be proposed is bounded.
-            return
+            return False
         self.promised_watermark = watermark
         self._learner.hear_watermark(promise.watermark)
         self._merge(promise.votes)
         self._pages[sender] = promise.next_slot
         if promise.next_slot != NO_MORE:
             self._ask_page(sender, Prepare(self.ballot, promise.next_slot))
-            return
+            return True
         self._promised_mask |= self._config.quorums.bits[sender]
+        return False
 
     def _ask_page(self, sender: NodeId, prepare: Prepare) -> None:
         if sender == self._config.node:

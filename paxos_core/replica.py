@@ -289,9 +289,12 @@ class Replica:
         if self._acceptor.promised > promised:
             self._proposer.stop()
             self._election.yield_to(prepare.ballot)
+        elif prepare.ballot == promised:
+            self._election.hear_candidate()
 
     def _receive_promise(self, sender: NodeId, promise: m.Promise) -> None:
-        self._proposer.receive_promise(sender, promise)
+        if self._proposer.receive_promise(sender, promise):
+            self._election.hear_page()
 
     def _receive_accept(self, sender: NodeId, accept: m.Accept) -> None:
         if not is_proposer(sender, accept.ballot) or checksum(accept.value) != accept.checksum:

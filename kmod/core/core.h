@@ -481,6 +481,8 @@ void px_election_become_leader(struct px *px, u64 ballot);
 void px_election_become_follower(struct px *px);
 void px_election_follow(struct px *px, u64 ballot);
 void px_election_yield_to(struct px *px, u64 ballot);
+void px_election_hear_candidate(struct px *px);
+void px_election_hear_page(struct px *px);
 void px_election_hear_answer(struct px *px, u64 sender);
 
 /* catchup.c */

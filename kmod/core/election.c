@@ -278,6 +278,28 @@ void px_election_yield_to(struct px *px, u64 ballot)
 }
 
 /**
+ * px_election_hear_candidate() - the candidate that we promised to asks again
+ * @px: the core
+ *
+ * It is at work. Else a phase 1 of more pages than fit a time-out would never end. It
+ * may keep us no longer than its own time-out after its last page.
+ */
+void px_election_hear_candidate(struct px *px)
+{
+	px->election.silent_ticks = 0;
+	px->election.waited_ticks = 0;
+}
+
+/**
+ * px_election_hear_page() - a promise's page came, and has another behind it
+ * @px: the core
+ */
+void px_election_hear_page(struct px *px)
+{
+	px->election.waited_ticks = 0;
+}
+
+/**
  * px_election_hear_answer() - a peer answered in our ballot: it hears us, and we hear it
  * @px: the core
  * @sender: the peer

@@ -91,6 +91,8 @@ static void receive_prepare(struct px *px, u64 sender, const u64 *number)
 	if (px->acceptor.promised > promised) {
 		px_proposer_stop(px);
 		px_election_yield_to(px, number[0]);
+	} else if (number[0] == promised) {
+		px_election_hear_candidate(px);
 	}
 }
 

@@ -96,9 +96,12 @@ static void count_promise(struct px *px, u32 member, const u64 *number, const st
 		for (u32 i = 0; i < page->count; i++)
 			merge(px, &page->vote[i]);
 	proposer->pages[member] = number[NEXT_SLOT];
-	if (number[NEXT_SLOT] == PX_NO_MORE)
+	if (number[NEXT_SLOT] == PX_NO_MORE) {
 		proposer->promised_mask |= (u64)1 << member;
-	else if (node == px->config.node)
+		return;
+	}
+	px_election_hear_page(px);
+	if (node == px->config.node)
 		px_acceptor_receive_prepare(px, node, proposer->ballot, number[NEXT_SLOT]);
 	else
 		send_prepare(px, node, 0, number[NEXT_SLOT]);

@@ -246,6 +246,46 @@ def test_a_page_of_votes_goes_back_to_who_asked_and_fits_the_frame() -> None:
     assert len(Codec(1, 1).encode(page)) <= 512
 
 
+def test_a_candidate_waits_as_long_as_page_follows_page() -> None:
+    replica = Replica(config())
+    ask = campaign(replica)
+    pages = 3 * replica.config.timing.election_ticks_max
+    for page in range(pages):
+        for _ in range(replica.config.timing.election_ticks_min - 1):
+            replica.tick()
+            drain(replica)
+        replica.receive(2, m.Promise(ask.ballot, page, page + 1, 0, [vote(page, B1, V)]))
+        assert m.Prepare(ask.ballot, page + 1) in to_node(drain(replica).messages, 2, m.Prepare)
+    replica.receive(2, m.Promise(ask.ballot, pages, m.NO_MORE, 0, []))
+    drain(replica)
+    assert replica.leader == 1
+
+
+def test_a_candidate_that_hears_the_same_page_again_gives_up() -> None:
+    replica = Replica(config())
+    ask = campaign(replica)
+    page = m.Promise(ask.ballot, 0, 1, 0, [vote(0, B1, V)])
+    asked: list[m.PreVote] = []
+    for _ in range(2 * replica.config.timing.election_ticks_max):
+        replica.receive(2, page)
+        replica.tick()
+        asked += of_type(drain(replica).messages, m.PreVote)
+    assert asked
+
+
+def test_an_acceptor_leaves_the_candidate_that_asks_for_page_after_page_its_time() -> None:
+    replica = Replica(config())
+    ballot = make_ballot(3, 2)
+    for page in range(20):
+        replica.receive(2, m.Prepare(ballot, page))
+        for _ in range(replica.config.timing.election_ticks_min - 4):
+            replica.tick()
+        replica.receive(3, m.PreVote(make_ballot(4, 3), 0))
+        messages = drain(replica).messages
+        assert [reply.granted for reply in of_type(messages, m.PreVoteReply)] == [0]
+        assert of_type(messages, m.PreVote) == []
+
+
 def test_a_leader_that_is_nacked_takes_a_ballot_above() -> None:
     replica = Replica(config(1))
     elect(replica)
