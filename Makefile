@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint bench kmod-test kmod-test-debug kmod-run kmod-shell clean
+.PHONY: help setup demo test lint bench kmod-test kmod-test-debug kmod-run kmod-shell kmod-figures clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
@@ -14,6 +14,7 @@ help:
 	@echo "make kmod-test-debug  the same on a kernel with KASAN, lockdep and fault injection"
 	@echo "make kmod-run CMD=... runs a command there, with the module loaded"
 	@echo "make kmod-shell       a shell there"
+	@echo "make kmod-figures     what an echo and a decision cost there, in user space and in the kernel"
 	@echo "make clean  remove what these commands made"
 
 # Made again when pyproject.toml changes, so that a fresh clone and an old one agree.
@@ -47,6 +48,10 @@ bench: setup
 # OPTIONS (see kmod/vm/run.py --help) and CMD are handed down by make itself.
 kmod-test kmod-test-debug kmod-run kmod-shell: setup
 	@$(MAKE) --no-print-directory -C kmod/vm $(@:kmod-%=%) PYTHON=$(abspath $(BIN))/python
+
+# A few minutes, and quicker on a quiet machine. OPTIONS: see kmod/vm/figures.py --help
+kmod-figures: setup
+	@$(BIN)/python kmod/vm/figures.py --write docs/kernel-figures.md $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,13 +18,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "kmod/vm/run.py"
+FIGURES = ROOT / "kmod/vm/figures.py"
 FAULTS = ROOT / "kmod/vm/faults"
 CANNOT_RUN = 2
 
 
 def in_guest(*words: str, out: Path) -> subprocess.CompletedProcess[str]:
     """Runs kmod/vm/run.py; skips, or in CI fails, where that cannot be done."""
-    command = [sys.executable, str(RUN), "--out", str(out), *words]
+    return ran(str(RUN), "--out", str(out), *words)
+
+
+def ran(*words: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script that ends as run.py does; likewise."""
+    command = [sys.executable, *words]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -70,6 +77,25 @@ def test_instructions_are_counted(tmp_path: Path) -> None:
     print(done.stdout)
     assert done.returncode == 0
     assert set(verdicts(tmp_path / "junit.xml").values()) == {"passed"}
+
+
+def test_figures_are_measured(tmp_path: Path) -> None:
+    echoes = ("udp-kernel", "udp-thread", "ethernet-user", "ethernet-kernel")
+    decisions = ("python-relay", "c-ethernet", "c-kernel")
+    done = ran(str(FIGURES), "--quick", "--keep", str(tmp_path / "kept"), *echoes, *decisions)
+    print(done.stdout)
+    assert done.returncode == 0
+    counted = json.loads((tmp_path / "kept/results.json").read_text())["counted"]
+    assert counted["instructions_per_ns"] == pytest.approx(1.0, rel=0.05)
+    rows = {**counted["echoes"], **counted["decisions"]}
+    assert sorted(rows) == sorted(echoes + decisions)
+    for figures in rows.values():
+        one, many = figures
+        assert (one["outstanding"], many["outstanding"]) == (1, 64)
+        assert min(one["busy_ns"], many["busy_ns"]) > 0
+    one, many = counted["decisions"]["c-kernel"]
+    assert one["follower_switches"] < one["slots"] / 2
+    assert many["slots"] < many["commands"] / 8
 
 
 def test_a_warning_and_an_oops_are_found(tmp_path: Path) -> None:
