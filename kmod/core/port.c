@@ -14,6 +14,7 @@ struct header {
 	u64 number[4];
 	u32 length;
 	u16 type;
+	u16 flags;
 };
 
 /* All integers of records are little-endian. Without loops: compilers make one access of each. */
@@ -54,6 +55,7 @@ static bool read_header(struct header *header, const u8 *data, u64 bytes)
 		return false;
 	header->length = read_le32(data);
 	header->type = (u16)read_le32(data + 4);
+	header->flags = (u16)(read_le32(data + 4) >> 16);
 	for (u32 i = 0; i < 4; i++)
 		header->number[i] = read_le64(data + 8 + 8 * i);
 	return header->length >= HEADER_BYTES && padded(header->length) <= bytes;
@@ -111,11 +113,44 @@ static int take_record(struct px_port *port, const struct header *header, const 
 	}
 }
 
-static bool is_known(const struct px_port *port, u16 type)
+/* How many of its numbers a record says something with. */
+static u32 numbers_of(u16 type)
 {
+	switch (type) {
+	case PAXOS_RESTORE_SNAPSHOT:
+	case PAXOS_COMPACT:
+		return 3;
+	case PAXOS_PERSISTED:
+	case PAXOS_FRAME:
+	case PAXOS_TICK:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* Flags and numbers that mean nothing yet are refused, so that they may mean something later. */
+static bool says_more(const struct header *header)
+{
+	u32 numbers = numbers_of(header->type);
+	u64 more = header->flags;
+
+	for (u32 i = numbers; i < 4; i++)
+		more |= header->number[i];
+	/* A checksum has 32 bits. */
+	if (numbers == 3)
+		more |= header->number[1] >> 32;
+	return more;
+}
+
+static bool is_known(const struct px_port *port, const struct header *header)
+{
+	u16 type = header->type;
+	bool known = type >= PAXOS_RESTORE && type <= PAXOS_COMPACT;
+
 	if (type == PAXOS_FRAME || type == PAXOS_TICK)
-		return port->kind == PX_PORT_LIBRARY;
-	return type >= PAXOS_RESTORE && type <= PAXOS_COMPACT;
+		known = port->kind == PX_PORT_LIBRARY;
+	return known && !says_more(header);
 }
 
 static bool must_wait(u16 type, int error)
@@ -141,7 +176,7 @@ s64 px_port_write(struct px_port *port, const u8 *data, u64 bytes)
 		int error;
 
 		if (!read_header(&header, data + taken, bytes - taken) ||
-		    !is_known(port, header.type))
+		    !is_known(port, &header))
 			return taken ? (s64)taken : PX_DROP_MALFORMED;
 		error = take_record(port, &header, data + taken + HEADER_BYTES);
 		if (must_wait(header.type, error))

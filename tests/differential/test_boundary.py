@@ -10,6 +10,7 @@ from paxos_core.batch import encode_batch
 from paxos_core.checksum import checksum
 from paxos_core.durable import Promised, Snapshot
 from paxos_core.types import make_ballot
+from transports import _paxos_device as uapi
 
 from . import binding as px
 from .pair import Pair
@@ -144,3 +145,25 @@ def test_a_record_that_is_none_keeps_it_from_starting():
     for spoilt in (b"", good[:-1], good + b"\0", b"\x93" + good[1:]):
         with pytest.raises(BadRecords):
             Twin(Setup(CONFIG, (spoilt,), 64, 16))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        uapi.pack_record(uapi.TICK, 1, flags=1),
+        uapi.pack_record(uapi.TICK, 1, b=1),
+        uapi.pack_record(uapi.PROPOSE, 1, payload=b"x"),
+        uapi.pack_record(uapi.PERSISTED, 0, d=1),
+        uapi.pack_record(uapi.COMPACT, 0, d=1),
+        uapi.pack_record(uapi.COMPACT, 0, b=1 << 32),
+    ],
+    ids=["flags", "a second number", "of a command", "a fourth", "after a third", "long checksum"],
+)
+def test_a_record_that_says_more_than_its_type_has_is_none(more: bytes):
+    """What means nothing yet may mean something later, so it is not passed over."""
+    twin = PortTwin(SETUP)
+    before, port = twin.dump(), ctypes.byref(twin._port)
+    assert twin._px.px_port_write(port, more, len(more)) == -1  # PX_DROP_MALFORMED
+    assert twin.dump() == before
+    both = uapi.pack_record(uapi.TICK, 1) + more
+    assert twin._px.px_port_write(port, both, len(both)) == 40

@@ -428,6 +428,10 @@ BAD_RECORDS = {
     "a record": abi.record(abi.RECORD, b"x"),
     "type 0": abi.record(0),
     "unknown type": abi.record(0xFFFF),
+    "flags": abi.record(abi.PROPOSE, b"x")[:6] + b"\1" + abi.record(abi.PROPOSE, b"x")[7:],
+    "a number of a command": abi.record(abi.PROPOSE, b"x", d=1),
+    "a second number": abi.record(abi.PERSISTED, a=0, b=1),
+    "a checksum too long": abi.record(abi.COMPACT, a=0, b=2**32),
     "half a header": abi.record(abi.PROPOSE, b"x")[:20],
     "without its zeros": abi.record(abi.PROPOSE, b"x")[:-1],
 }

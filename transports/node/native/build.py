@@ -87,9 +87,8 @@ def _digest(root: Path) -> str:
 
 
 def _files(root: Path) -> list[Path]:
-    """All that the library is made from; the fuzzer in between is not."""
-    found = [path for part in _PARTS for path in sorted((root / part).glob("*.[ch]"))]
-    return [path for path in found if not path.name.startswith("fuzz")]
+    """All that the library is made from."""
+    return [path for part in _PARTS for path in sorted((root / part).glob("*.[ch]"))]
 
 
 def _compile(root: Path, target: Path) -> None:
