@@ -29,7 +29,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line; exits with 2 on a wrong one."""
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").split("\n\n")[0],
-        usage="run.py [options] (--test [PYTEST ARGUMENTS] | --shell | -- COMMAND ...)",
+        usage="run.py [options] (--test [-- PYTEST ARGUMENTS] | --shell | -- COMMAND ...)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--test", action="store_true", help=f"pytest on {GUEST_TESTS}")
