@@ -16,6 +16,8 @@ EXPECTED = {
     "module/*": KERNEL,
     "uapi/*": "(GPL-2.0 WITH Linux-syscall-note) OR MIT",
     "vm/bench/*.[ch]": EITHER,
+    "vm/bench/*/*": EITHER,
+    "vm/bench/udp_echo/*": KERNEL,
     "vm/faults/*": KERNEL,
     "Kbuild": KERNEL,
     "Makefile": KERNEL,
