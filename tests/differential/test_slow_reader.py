@@ -21,7 +21,7 @@ QUIET = [move for move in MOVES if move not in (compact, restart)]
 """A compact needs a reader that has read, and a crash loses what was not read."""
 _READER = 35
 _TWO_VALUES = 2
-"""PX_POISON_TWO_VALUES of kmod/core/core.h"""
+"""PX_POISON_TWO_VALUES of kmod/core/state.h"""
 
 
 @dataclass
