@@ -35,6 +35,45 @@ class CoreStatus:
     """0, or the number of the invariant that broke."""
 
 
+class StatusNumbers(Protocol):
+    """What `struct px_status` and `struct paxos_status` have in common."""
+
+    role: int
+    voting: int
+    leader: int
+    ballot: int
+    promised: int
+    watermark: int
+    first_slot: int
+    in_flight_slots: int
+    pending_bytes: int
+    log_bytes: int
+    lags: int
+    snapshot_due: int
+    write_id: int
+    poisoned: int
+
+
+def read_status(status: StatusNumbers) -> CoreStatus:
+    """The same in Python's words."""
+    return CoreStatus(
+        role=ROLES[status.role],
+        voting=bool(status.voting),
+        leader=status.leader,
+        ballot=status.ballot,
+        promised=status.promised,
+        watermark=status.watermark,
+        first_slot=status.first_slot,
+        in_flight_slots=status.in_flight_slots,
+        pending_bytes=status.pending_bytes,
+        log_bytes=status.log_bytes,
+        lags=bool(status.lags),
+        snapshot_due=bool(status.snapshot_due),
+        write_id=status.write_id,
+        poisoned=status.poisoned,
+    )
+
+
 class Channel(Protocol):
     """Takes input records and gives output records, always whole ones."""
 

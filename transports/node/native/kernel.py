@@ -35,7 +35,7 @@ from transports.api import Frame, NodeId, TransportError, read_options
 from transports.chardev import KmodOptions, check_options, open_configured, read_macs
 from transports.node.config import ClusterConfig
 from transports.node.membership import replica_config, seed_of
-from transports.node.native.channel import ROLES, CoreStatus
+from transports.node.native.channel import CoreStatus, read_status
 from transports.node.native.replica import NativeReplica, restore_records
 
 MICROSECONDS: Final = 1000
@@ -167,23 +167,7 @@ class DeviceChannel:
 
     def status(self) -> CoreStatus:
         """As `Channel.status`."""
-        status = self._device.status()
-        return CoreStatus(
-            role=ROLES[status.role],
-            voting=bool(status.voting),
-            leader=status.leader,
-            ballot=status.ballot,
-            promised=status.promised,
-            watermark=status.watermark,
-            first_slot=status.first_slot,
-            in_flight_slots=status.in_flight_slots,
-            pending_bytes=status.pending_bytes,
-            log_bytes=status.log_bytes,
-            lags=bool(status.lags),
-            snapshot_due=bool(status.snapshot_due),
-            write_id=status.write_id,
-            poisoned=status.poisoned,
-        )
+        return read_status(self._device.status())
 
 
 def kernel_config(

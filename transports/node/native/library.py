@@ -16,7 +16,7 @@ from paxos_core.config import ReplicaConfig
 from paxos_core.durable import DurableState
 from paxos_core.errors import Poisoned
 from transports._paxos_device import DeviceRecord, record_bytes, split_records
-from transports.node.native.channel import ROLES, CoreStatus
+from transports.node.native.channel import CoreStatus, read_status
 from transports.node.native.replica import restore_records
 
 OPEN_SLOTS_MIN: Final = 1 << 16
@@ -278,20 +278,4 @@ class LibraryChannel:
     def status(self) -> CoreStatus:
         """As `Channel.status`."""
         self._library.px_status(self._px, self._at_status)
-        status = self._status
-        return CoreStatus(
-            role=ROLES[status.role],
-            voting=bool(status.voting),
-            leader=status.leader,
-            ballot=status.ballot,
-            promised=status.promised,
-            watermark=status.watermark,
-            first_slot=status.first_slot,
-            in_flight_slots=status.in_flight_slots,
-            pending_bytes=status.pending_bytes,
-            log_bytes=status.log_bytes,
-            lags=bool(status.lags),
-            snapshot_due=bool(status.snapshot_due),
-            write_id=status.write_id,
-            poisoned=status.poisoned,
-        )
+        return read_status(self._status)
