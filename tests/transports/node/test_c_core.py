@@ -14,8 +14,20 @@ import pytest
 from clusters import make_config
 from native_kit import need_compiler
 
-from paxos_core import DurableState, Limits, QuorumSystem, ReplicaConfig
+from paxos_core import Codec, DurableState, Limits, QuorumSystem, ReplicaConfig
+from paxos_core.batch import encode_batch
+from paxos_core.checksum import checksum
 from paxos_core.config import Timing
+from paxos_core.messages import Prepare, Vote
+from paxos_core.types import make_ballot
+from transports._paxos_device import (
+    DECIDED,
+    FRAME,
+    PERSISTED,
+    SEND,
+    pack_frame,
+    pack_record,
+)
 from transports.node import ConfigError, open_node
 from transports.node.cores import load_c_core
 from transports.node.machines import Journal
@@ -193,6 +205,24 @@ def test_what_c_does_not_take_is_told() -> None:
     object.__setattr__(timing, "resend_ticks", 0)
     with pytest.raises(CoreRefused, match="does not take these limits"):
         open_channel(replace(CONFIG, timing=timing))
+
+
+def test_a_store_may_hold_values_from_when_frames_were_larger() -> None:
+    need_compiler()
+    value = encode_batch([bytes(400 << 10)])
+    crc = checksum(value)
+    vote = Vote(1, make_ballot(5, 2), crc, value)
+    state = DurableState(make_ballot(5, 2), 1, {1: vote}, {0: (crc, value)})
+    channel = LibraryChannel(load_c_core(), CONFIG, 7, state, durable=True)
+    (decided,) = channel.read()
+    assert (decided.kind, decided.payload) == (DECIDED, value)
+    codec = Codec(7, 2)
+    prepare = codec.encode(Prepare(make_ballot(9, 2), 0))
+    channel.write(pack_frame(FRAME, 2, prepare))
+    (record,) = channel.read()
+    channel.write(pack_record(PERSISTED, record.a))
+    (promise,) = channel.read()
+    assert (promise.kind, promise.a) == (SEND, 2)
 
 
 # What is installed

@@ -12,7 +12,7 @@ import mmap
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from paxos_core.config import ReplicaConfig
+from paxos_core.config import VALUE_OVERHEAD_BYTES, ReplicaConfig
 from paxos_core.durable import DurableState
 from paxos_core.errors import Poisoned
 from transports._paxos_device import DeviceRecord, record_bytes, split_records
@@ -226,14 +226,17 @@ class LibraryChannel:
         self._at_port = ctypes.byref(self._port)
         self._status = PxStatus()
         self._at_status = ctypes.byref(self._status)
-        self._room = record_bytes(config.frame_bytes_max)
-        self._buffer = ctypes.create_string_buffer(max(BUFFER_BYTES_MIN, 4 * self._room))
+        restores = restore_records(state)
+        # A store may hold values from when frames were larger.
+        largest = max(map(len, restores), default=0) + VALUE_OVERHEAD_BYTES
+        room = record_bytes(max(config.frame_bytes_max, largest))
+        self._buffer = ctypes.create_string_buffer(max(BUFFER_BYTES_MIN, 4 * room))
         self._view = memoryview(self._buffer).cast("B")
         self._settled = False
-        self._start(state)
+        self._start(restores)
 
-    def _start(self, state: DurableState) -> None:
-        for record in restore_records(state):
+    def _start(self, restores: Sequence[bytes]) -> None:
+        for record in restores:
             self.write(record)
         result = self._library.px_start(self._px)
         if result == _NO_MEMORY:
