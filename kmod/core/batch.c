@@ -24,10 +24,9 @@ static bool begin(struct px *px, u32 bytes)
 	if (!batch)
 		return false;
 	batch->bytes = PX_BATCH_HEADER_BYTES;
-	if (proposer->pending_tail)
-		proposer->pending_tail->next = batch;
-	else
-		proposer->pending = batch;
+	proposer->pending_link = proposer->pending_tail ? &proposer->pending_tail->next :
+							  &proposer->pending;
+	*proposer->pending_link = batch;
 	proposer->pending_tail = batch;
 	proposer->tail_units = (u32)px_value_units(bytes);
 	proposer->tail_commands = 0;
@@ -50,7 +49,7 @@ static void finish(struct px *px)
 static bool grow(struct px *px, u64 bytes)
 {
 	struct px_proposer *proposer = &px->proposer;
-	struct px_value *old = proposer->pending_tail, *batch, *before;
+	struct px_value *old = proposer->pending_tail, *batch;
 	u64 units = px_max(px_value_units(bytes), 2 * (u64)proposer->tail_units);
 
 	units = px_min(units, px_value_units(px->value_bytes_max));
@@ -60,13 +59,7 @@ static bool grow(struct px *px, u64 bytes)
 	if (!batch)
 		return false;
 	memcpy(batch, old, offsetof(struct px_value, data) + old->bytes);
-	if (proposer->pending == old) {
-		proposer->pending = batch;
-	} else {
-		for (before = proposer->pending; before->next != old; before = before->next)
-			;
-		before->next = batch;
-	}
+	*proposer->pending_link = batch;
 	proposer->pending_tail = batch;
 	px_memory_give(&px->memory, old, proposer->tail_units);
 	proposer->tail_units = (u32)units;
@@ -135,6 +128,8 @@ struct px_value *px_batch_pop(struct px *px)
 		proposer->pending_tail = NULL;
 	}
 	proposer->pending = batch->next;
+	if (proposer->pending_link == &batch->next)
+		proposer->pending_link = &proposer->pending;
 	batch->next = NULL;
 	proposer->pending_count -= px_read_be32(batch->data + 1);
 	proposer->pending_bytes -= batch->bytes - PX_BATCH_HEADER_BYTES;

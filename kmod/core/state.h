@@ -218,6 +218,7 @@ struct px_proposer {
 	bool pages_kept;
 	struct px_value *pending;	/* batches in the making; but the last they are full */
 	struct px_value *pending_tail;
+	struct px_value **pending_link;	/* what points to the tail */
 	u32 tail_units;
 	u32 tail_commands;
 	u64 pending_count;

@@ -142,6 +142,7 @@ static ssize_t write_records(struct paxos_endpoint *ep, struct iov_iter *from)
 		iov_iter_revert(from, bytes - used);
 		if (signal_pending(current))
 			break;
+		cond_resched();
 	}
 	if (ep->replica)
 		paxos_replica_settle(ep, &outbox);

@@ -196,6 +196,8 @@ static void break_down(struct paxos_endpoint *ep)
 
 	px_status(ep->replica->port.px, &status);
 	WRITE_ONCE(ep->replica->broken, true);
+	/* Whoever waits with a command is to come and be told. */
+	WRITE_ONCE(ep->replica->busy, false);
 	pr_err("paxos: assertion %u of replica %llu failed: it takes no part any more\n",
 	       status.poisoned, ep->config.endpoint);
 	wake_up_interruptible_poll(&ep->read_wait, EPOLLIN | EPOLLERR | EPOLLHUP);

@@ -79,7 +79,10 @@ bool paxos_replica_readable(struct paxos_endpoint *ep)
 
 /* Writing */
 
-/* Where a run of records for the core ends: at a SEND, or at none. */
+/*
+ * Where a run of records for the core ends that begins at one: at a SEND, or at none. A
+ * COMPACT restates the log, so it ends a run too: the lock is not held for several.
+ */
 static size_t run_end(struct paxos_endpoint *ep, size_t at, size_t bytes)
 {
 	while (at < bytes) {
@@ -89,6 +92,8 @@ static size_t run_end(struct paxos_endpoint *ep, size_t at, size_t bytes)
 		if (used < 0 || paxos_record_type(data) == PAXOS_SEND)
 			break;
 		at += used;
+		if (paxos_record_type(data) == PAXOS_COMPACT)
+			break;
 	}
 	return at;
 }
@@ -143,7 +148,7 @@ ssize_t paxos_replica_write(struct paxos_endpoint *ep, struct paxos_outbox *outb
 		if (used > 0 && paxos_record_type(data) == PAXOS_SEND)
 			used = write_send(ep, outbox, data, used);
 		else if (used > 0)
-			used = write_core(ep, data, run_end(ep, done + used, bytes) - done);
+			used = write_core(ep, data, run_end(ep, done, bytes) - done);
 		if (used <= 0)
 			return done ?: used;
 		done += used;

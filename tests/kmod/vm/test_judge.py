@@ -97,3 +97,14 @@ def test_the_context_is_limited() -> None:
 
 def test_a_stock_boot_is_clean() -> None:
     assert judge.findings((Path(__file__).parent / "stock-boot.log").read_text()) == []
+
+
+def test_a_fault_that_a_test_announces_is_excused_once_and_no_other() -> None:
+    fault, other = (f"[    9.1{n}0000] paxos: assertion {n} of replica 1 failed" for n in (2, 3))
+    announced = "[    9.000000] kmod-test: expected: paxos: assertion 2 of replica 1 failed"
+    assert judge.findings("\n".join([announced, fault])) == []
+    assert len(judge.findings("\n".join([announced, fault, fault]))) == 1
+    assert len(judge.findings("\n".join([fault, announced]))) == 1
+    assert [found.text for found in judge.findings("\n".join([announced, other]))] == [
+        "paxos: assertion 3 of replica 1 failed"
+    ]
