@@ -205,6 +205,7 @@ int device_node(const struct options *options, struct load *load)
 {
 	struct device device = { .options = options, .load = load, .fd = -1 };
 
+	load->may_sleep = true;
 	device.read = malloc(READ_BYTES);
 	device.write = malloc(READ_BYTES);
 	if (!device.read || !device.write)

@@ -4,8 +4,10 @@
  * nonce, its number and when it was sent, so what is decided tells how long it took.
  */
 #include "node.h"
+#include <poll.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TIMED_MAX	(1u << 22)	/* latencies that are kept */
 
@@ -45,35 +47,38 @@ void load_leader(struct load *load, u64 leader)
 	load->outstanding = 0;
 }
 
-/* The warm-up is over and nothing is on its way: whoever counts may begin to. */
-static void hold(struct load *load)
+/* The warm-up is over and nothing is on its way: whoever counts may begin to. False if not yet. */
+static bool is_released(struct load *load)
 {
-	int next;
+	struct pollfd ready = { .fd = STDIN_FILENO, .events = POLLIN };
+	char line[64];
 
-	puts("ready");
-	fflush(stdout);
-	do
-		next = getchar();
-	while (next != '\n' && next != EOF);
-	load->held = true;
-	load->slots_before = load->slots;
+	if (!load->held) {
+		puts("ready");
+		fflush(stdout);
+		load->held = true;
+		load->slots_before = load->slots;
+	}
+	if (poll(&ready, 1, load->may_sleep ? -1 : 0) <= 0)
+		return false;
+	load->released = read(STDIN_FILENO, line, sizeof(line)) >= 0;
+	return load->released;
 }
 
 /**
  * load_wants() - whether a command is to be sent now
  * @load: the client
  *
- * With the option to hold, waits for a line of stdin once, between warm-up and figures.
+ * With the option to hold there is a pause between warm-up and figures, until a line of
+ * stdin comes. A node in this process must not sleep then, for others would stand for leader.
  */
 bool load_wants(struct load *load)
 {
 	if (!load->leads)
 		return false;
-	if (load->options->hold && !load->held && load->decided >= load->options->warm_up) {
-		if (load->outstanding)
-			return false;
-		hold(load);
-	}
+	if (load->options->hold && !load->released && load->decided >= load->options->warm_up &&
+	    (load->outstanding || !is_released(load)))
+		return false;
 	return load->outstanding < load->options->outstanding;
 }
 
@@ -105,7 +110,7 @@ void load_sent(struct load *load)
 
 static void time_command(struct load *load, u64 sent_ns, u64 now)
 {
-	if (load->decided++ < load->options->warm_up || (load->options->hold && !load->held))
+	if (load->decided++ < load->options->warm_up || (load->options->hold && !load->released))
 		return;
 	if (!load->first_ns)
 		load->first_ns = now;

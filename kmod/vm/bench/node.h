@@ -38,7 +38,9 @@ struct load {
 	u64 last_ns;
 	u32 outstanding;
 	bool leads;
-	bool held;		/* the hold is over */
+	bool may_sleep;		/* the replica is not in this process */
+	bool held;		/* the pause has been said */
+	bool released;		/* and is over */
 	u32 *latency_ns;
 	u64 timed;
 	u8 *command;

@@ -108,6 +108,8 @@ def _measure_plain_c(
 
 
 def _px_node_said(said: Mapping[str, Any]) -> Mapping[str, float]:
+    if "latency_us" not in said:
+        raise MeasureFailed(f"the leader did not stay leader: it said {said}")
     return {
         "commands": said["commands"],
         "slots": said["slots"],

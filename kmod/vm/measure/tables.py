@@ -36,7 +36,10 @@ def markdown(counted: Figures, timed: Figures | None, facts: Mapping[str, str]) 
         title = "### In a clock's time, beside the reference\n\n"
         parts.append(title + _table(TIMED_HEAD, _timed_lines(timed["decisions"])))
         loads = " to ".join(f"{load:.1f}" for load in timed["load"])
-        facts = {**facts, "the last table": f"{TIMED_OPTIONS}; the machine's load was {loads}"}
+        facts = {
+            **facts,
+            "the table in a clock's time": f"{TIMED_OPTIONS}; the machine's load was {loads}",
+        }
     if aims := list(_aims(counted, timed)):
         parts.append("### The aims\n\n" + _table(AIMS_HEAD, aims))
     parts.append("\n".join(f"- {name}: {value}" for name, value in facts.items()))
@@ -183,7 +186,7 @@ def _aims(counted: Figures, timed: Figures | None) -> Iterator[Sequence[str]]:
             share = command_cost(kernel) / command_cost(user)
             yield (
                 f"instructions per command, kernel to C core on Ethernet, {_outstanding(user)}",
-                f"{share:.2f} x",
+                f"{share:.3f} x",
                 f"at most {DECISION_SHARE_MAX} x",
                 _word(share <= DECISION_SHARE_MAX),
             )
