@@ -124,8 +124,8 @@ class RelayTransport(DeviceEndpoint):
             self._nursery.start_soon(self._await_interface)
 
     async def _await_interface(self) -> None:
-        """Wait until there is an endpoint again, then end."""
-        while True:
+        """Wait until there is an endpoint again, or none is wanted any more, then end."""
+        while not self._closed:
             with suppress(OSError, TransportError):
                 self._use(self._reopen(self.frame_bytes_max))
                 break

@@ -168,6 +168,18 @@ async def test_closed_while_the_interface_is_away(station: Station) -> None:
         assert one.stats.dropped["closed"] == 1
 
 
+async def test_an_endpoint_that_was_closed_meanwhile_is_not_opened_again(station: Station) -> None:
+    """Else its id would be taken on that interface for as long as the process lives."""
+    async with station(1, reopen_seconds=1e-9) as one:
+        station.kernel.remove_interface()
+        released = one._device
+        one._lose(OSError())
+        one.close()
+        station.kernel.interface_up = True
+        await trio.testing.wait_all_tasks_blocked()
+        assert one._device is released
+
+
 async def test_only_so_many_clients_are_remembered(station: Station) -> None:
     async with station(1, clients_max=2) as one:
         inner = station.kernel.endpoint(1)
