@@ -33,6 +33,8 @@ from transports.node.native.kernel import DeviceChannel
 
 FIRST_CLIENT = 1 << 16
 FIRST_CLIENT_KIND = 32
+MARK = pack_record(uapi.TICK, 0)
+"""What user space never writes: the end of what it has."""
 
 
 class FakeReplica(FakeEndpoint):
@@ -48,6 +50,7 @@ class FakeReplica(FakeEndpoint):
         self._proposals: list[bytes] = []
         self._unread: list[bytes] = []
         self._lock = threading.Lock()
+        self._up_to_date = threading.Event()
         self._port: FakePort | None = None
         self._ended = False
 
@@ -65,6 +68,11 @@ class FakeReplica(FakeEndpoint):
         threading.Thread(target=self._work, daemon=True).start()
 
     def status(self) -> StatusStruct:
+        """As of all that was written before, which the real device has taken in by then."""
+        self._up_to_date.clear()
+        with suppress(OSError):
+            self.user.send(MARK)
+            self._up_to_date.wait(5)
         with self._lock:
             assert self._port is not None
             status = self._port.status()
@@ -81,6 +89,7 @@ class FakeReplica(FakeEndpoint):
             voting=status.voting,
             lags=status.lags,
             snapshot_due=status.snapshot_due,
+            write_id=status.write_id,
             poisoned=status.poisoned,
         )
 
@@ -113,11 +122,15 @@ class FakeReplica(FakeEndpoint):
                     due = time.monotonic() + tick_seconds
                     self._port.write(pack_record(uapi.TICK, 1))
                 sends = self._pump()
+            if ("user", MARK) in arrived:
+                self._up_to_date.set()
             for message in sends:
                 self.send(message)
 
     def _take(self, origin: str, message: bytes) -> None:
         assert self._port is not None
+        if message == MARK:
+            return
         for record in split_records(message):
             again = repack(record)
             if record.kind == uapi.SEND:
