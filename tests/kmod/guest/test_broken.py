@@ -74,7 +74,9 @@ def test_a_broken_replica_says_so_to_readers_and_to_writers_that_wait(
     stations: dict[int, Station],
 ) -> None:
     flags = abi.FLAG_VOTING | abi.FLAG_DURABLE
-    one = KernelReplica(stations[1], 1, TWO, flags=flags, pending_bytes_max=4000)
+    # A long office: on a slow machine the threads below may keep the peer from answering.
+    patient = {"election_ticks_min": 250, "election_ticks_max": 250}
+    one = KernelReplica(stations[1], 1, TWO, flags=flags, pending_bytes_max=4000, **patient)
     peer = PythonReplica(stations[2], 2, TWO, Timing(election_ticks_max=100_000))
     run_until([one, peer], lambda: one.leads)
     # Without its own vote on record it decides nothing, and soon a command waits for ever.
