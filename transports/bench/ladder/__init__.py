@@ -1,0 +1,1 @@
+"""The ladder: the same load on every rung of every layer, interleaved."""

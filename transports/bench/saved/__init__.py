@@ -1,0 +1,1 @@
+"""What a run leaves behind: its schema, its files, its latency histograms."""

@@ -1,0 +1,218 @@
+"""What a saved run holds: a head, and one entry for everything that was tried.
+
+The head is `run.json`. The entries are lines of `entries.jsonl`, in the order in which they
+came about, so that a run that was interrupted goes on where it ended. A latency's histogram
+is in `histograms/`, one HdrHistogram log a cell, one interval a repeat.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+SCHEMA: Final = 1
+"""Raised by one whenever a field changes its meaning; runs of another number are refused."""
+
+Rung = Literal["echo", "hops", "quorum", "paxos", "durable"]
+"""What is measured on a layer; each has all that the one before has, and one thing more."""
+
+RUNGS: Final[tuple[Rung, ...]] = ("echo", "hops", "quorum", "paxos", "durable")
+
+
+class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Immutable, strict, and written as JSON."""
+
+
+class Closed(_Struct, tag="closed", frozen=True, kw_only=True):
+    """A closed loop: so many commands are on their way at all times."""
+
+    outstanding: int
+
+
+class Open(_Struct, tag="open", frozen=True, kw_only=True):
+    """An open loop: commands leave by plan, and latency counts from the planned moment."""
+
+    per_second: float
+
+
+class Cell(_Struct, frozen=True, kw_only=True):
+    """One point of the comparison: everything that is fixed while a figure is taken."""
+
+    layer: str
+    """`tcp`, `udp-veth`, ...: see `ladder.layers`; or a peer: `etcd`, `pysyncobj`."""
+    rung: Rung
+    variant: str = ""
+    """Who decides: `python`, `c`, `kernel`; a peer's settings: `default`, `best`; or nobody."""
+    nodes: int = 3
+    load: Closed | Open
+    command_bytes: int = 64
+
+    @property
+    def stand(self) -> Stand:
+        """What must run for it."""
+        return Stand(self.layer, self.rung, self.variant, self.nodes)
+
+    @property
+    def id(self) -> str:
+        """Its name in files and options: ``tcp.paxos.python.3.closed-64.64B``."""
+        load = self.load
+        word = (
+            f"closed-{load.outstanding}"
+            if isinstance(load, Closed)
+            else f"open-{load.per_second:.0f}"
+        )
+        variant = self.variant or "plain"
+        return f"{self.layer}.{self.rung}.{variant}.{self.nodes}.{word}.{self.command_bytes}B"
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """Processes that are started once and then take the loads of several cells."""
+
+    layer: str
+    rung: Rung
+    variant: str
+    nodes: int
+
+    @property
+    def id(self) -> str:
+        """Its name: a cell's without its load."""
+        return f"{self.layer}.{self.rung}.{self.variant or 'plain'}.{self.nodes}"
+
+
+class Latency(_Struct, frozen=True, kw_only=True):
+    """Of one load, in microseconds. The whole distribution is in the histogram."""
+
+    samples: int
+    p50_us: float
+    p90_us: float
+    p99_us: float
+    p999_us: float
+    min_us: float
+    max_us: float
+
+
+class ProcessCost(_Struct, frozen=True, kw_only=True):
+    """What one process took within the measured window, all its threads together."""
+
+    role: str
+    """`leader`, `follower 2`, `client`, `echo`, or `all` where one process is everybody."""
+    user_seconds: float
+    system_seconds: float
+    voluntary_switches: int
+    involuntary_switches: int
+    syncs: int = 0
+    """Of its store."""
+    parts_seconds: dict[str, float] = {}
+    """Where a node's time went, by `PARTS`; empty where nobody looked."""
+
+
+PARTS: Final = ("receive", "decode", "core", "encode", "store", "send", "idle")
+"""Of a node's wall-clock time, in the order of a command's way through it."""
+
+
+class Sample(_Struct, tag="sample", tag_field="kind", frozen=True, kw_only=True):
+    """One cell, measured once."""
+
+    cell: str
+    repeat: int
+    seconds: float
+    """The measured window; the warm-up is not in it."""
+    commands: int
+    """That ended within it, every one in success."""
+    per_second: float
+    latency: Latency
+    processes: list[ProcessCost]
+    softirq_seconds: float
+    """Of the whole machine: what layers in the kernel cost whom nobody charges."""
+    wire_frames: int
+    wire_bytes: int
+    """As the interfaces counted them: headers, acknowledgements and repetitions included."""
+    instrumented: bool = False
+    """Whether `parts_seconds` was taken: a few parts in a thousand slower."""
+
+
+class Calls(_Struct, tag="calls", tag_field="kind", frozen=True, kw_only=True):
+    """System calls, counted by strace in a run of its own, since tracing slows what it traces."""
+
+    cell: str
+    commands: int
+    by_role: dict[str, dict[str, int]]
+    """Role -> name of the call -> how often."""
+
+
+class Failure(_Struct, tag="failure", tag_field="kind", frozen=True, kw_only=True):
+    """One cell that gave no figure: lost, repeated, refused, died, or took too long."""
+
+    cell: str
+    repeat: int
+    reason: str
+
+
+class Skip(_Struct, tag="skip", tag_field="kind", frozen=True, kw_only=True):
+    """What cannot run here, with the cure."""
+
+    subject: str
+    """The id of a layer, of a stand, or of a trial."""
+    reason: str
+
+
+class Failover(_Struct, tag="failover", tag_field="kind", frozen=True, kw_only=True):
+    """A leader killed with SIGKILL under load, and started again on its store."""
+
+    layer: str
+    variant: str
+    bucket_ms: float
+    answers: list[int]
+    """How many commands were answered in each bucket, from the first."""
+    killed_ms: float
+    """From the beginning of the first bucket, as `restarted_ms`."""
+    restarted_ms: float | None
+    pause_seconds: float
+    """From the kill to the first answer to a command that was submitted after it."""
+
+
+class Growth(_Struct, tag="growth", tag_field="kind", frozen=True, kw_only=True):
+    """The memory of every node after few and after many commands."""
+
+    layer: str
+    few: int
+    many: int
+    few_kib: list[int]
+    many_kib: list[int]
+
+
+Entry = Sample | Calls | Failure | Skip | Failover | Growth
+
+
+class Effort(_Struct, frozen=True, kw_only=True):
+    """How long a run takes its figures."""
+
+    repeats: int
+    warm_seconds: float
+    seconds: float
+    instrument: bool = True
+    """Whether nodes say where their time goes."""
+
+
+class Head(_Struct, frozen=True, kw_only=True):
+    """What a run is: without it, a figure means nothing."""
+
+    schema: int = SCHEMA
+    place: Literal["host", "vm"]
+    """Figures from inside and outside of the emulated machine never share a chart."""
+    began: str
+    """UTC, as in 2026-11-26T08:00:00Z."""
+    command: str
+    """That repeats it."""
+    machine: dict[str, str]
+    versions: dict[str, str]
+    effort: Effort
+    settings: dict[str, str | int | float | bool]
+    """Of the nodes: limits, batch policy, pins; for people."""
+    pins: dict[str, list[int]]
+    """Role -> processors that it may use; empty: any."""
+    cells: list[Cell]
+    trials: list[str] = []
+    """Beside the cells: `failover.tcp`, `calls.<cell>`, `growth`."""
+    finished: bool = False
