@@ -33,9 +33,55 @@ LOG_BYTES_MAX = 4 << 20
 """A quarter of the default, so that 200,000 commands trim the log several times."""
 
 
-@click.group()
-def bench() -> None:
-    """Measure what a commit costs on this machine, and over each layer."""
+@click.group(invoke_without_command=True)
+@click.option("--quick", is_flag=True, help="A rough answer in about a minute.")
+@click.option("--report", is_flag=True, help="Also make a page with plots, in the run's folder.")
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The run's folder, a new one.  [default: paxos-bench-DATE-TIME]",
+)
+@click.option(
+    "--resume",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Go on with the run in this folder, from where it ended.",
+)
+@click.option("--layers", help="Which layers, comma-separated.  [default: all user-space ones]")
+@click.option("--rungs", help="Which rungs: echo,hops,quorum,paxos,durable.  [default: all]")
+@click.option("--variants", help="Which cores: python,c,kernel.  [default: all]")
+@click.option("--nodes", help="Clusters of how many: 3,5.  [default: the plan's]")
+@click.option("--loads", help="So many outstanding, or open-RATE: 1,64,open-5000.")
+@click.option("--payloads", help="Bytes of a command, or max: 64,1000,max.")
+@click.option("--repeats", type=click.IntRange(1, 1000), help="Interleaved repeats.")
+@click.option("--seconds", type=click.FloatRange(0.05, 600), help="How long a load is measured.")
+@click.option("--pin/--no-pin", default=True, help="Keep processes on processors of their own.")
+@click.option("--instrument/--no-instrument", default=True, help="Take the time of a node's parts.")
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    help="Where stores are made, and removed again.  [default: the temporary directory]",
+)
+@click.option("--place", type=click.Choice(["host", "vm"]), default="host", hidden=True)
+@output_option
+@click.pass_context
+def bench(context: click.Context, /, **options: object) -> None:
+    """Measure what each layer costs: the same load on every rung of every layer.
+
+    The rungs: echo (plain sockets), hops (client, leader, follower and back), quorum
+    (two followers, the project's transports, no Paxos), paxos (nothing is stored),
+    durable. Progress goes to stderr, all figures into the run's folder. Ends with 0
+    when all that can run here was measured, 1 when a measurement failed, 2 for wrong
+    use, 130 after Ctrl-C: then --resume goes on.
+
+    \b
+    Examples:
+      paxos bench --quick --report
+      paxos bench --layers tcp,udp --rungs paxos --loads 1,1024
+    """
+    if context.invoked_subcommand is None:
+        from transports.bench.cli_run import measure
+
+        measure(context)
 
 
 @bench.command()

@@ -1,4 +1,4 @@
-"""A cluster of three node processes, made for one measurement and gone after it."""
+"""A cluster of node processes, made for one measurement and gone after it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ POLL_SECONDS = 0.02
 LOAD_SPARE_SECONDS = 40.0
 """What a load may take beyond its own time: starting, an election, draining."""
 DISK_BYTES_MIN = 1 << 30
+LOOPBACK_MAC = "00:00:00:00:00:00"
 COMMAND_BYTES = 64
 
 
@@ -47,6 +48,9 @@ class Setup:
     outstanding: int = 1024
     place: Place = LOOPBACK
     core: CoreKind = "python"
+    nodes: tuple[int, ...] = NODES
+    parts: bool = False
+    """Whether nodes say where their time goes."""
 
 
 def loopback_addresses(count: int) -> list[str]:
@@ -65,9 +69,12 @@ def node_addresses(setup: Setup) -> list[str]:
     """An address for each node, in the notation of the transport, where the nodes will run."""
     plan = setup.place.plan
     if plan is not None:
-        return list(lab_addresses(plan, setup.transport).values())
+        found = lab_addresses(plan, setup.transport)
+        return [found[node] for node in setup.nodes]
+    if setup.transport == "ethernet":
+        return [LOOPBACK_MAC] * len(setup.nodes)
     scheme = "tcp://" if "zeromq" in setup.transport else ""
-    return [f"{scheme}{address}" for address in loopback_addresses(len(NODES))]
+    return [f"{scheme}{address}" for address in loopback_addresses(len(setup.nodes))]
 
 
 def config_text(setup: Setup, store: StoreKind, addresses: list[str]) -> str:
@@ -83,7 +90,7 @@ def config_text(setup: Setup, store: StoreKind, addresses: list[str]) -> str:
         "[log]",
         'level = "warning"',
         "[nodes]",
-        *(f'{node} = "{address}"' for node, address in zip(NODES, addresses, strict=True)),
+        *(f'{node} = "{address}"' for node, address in zip(setup.nodes, addresses, strict=True)),
         "[transport_options]",
         *(f"{name} = {json.dumps(value)}" for name, value in options.items()),
     ]
@@ -114,6 +121,7 @@ class Cluster:
                 str(self._path),
                 str(node),
                 "first" if first else "again",
+                "parts" if self.setup.parts else "plain",
                 name=f"node {node}",
                 errors=self._errors(f"node-{node}"),
                 entering=self.setup.place.entering(node),
@@ -170,7 +178,7 @@ class Cluster:
             with trio.move_on_after(AGREE_SECONDS):
                 while True:
                     self.check_alive()
-                    found = [await client.status(node) for node in NODES]
+                    found = [await client.status(node) for node in self.setup.nodes]
                     logs = {(s["applied"], s["digest"]) if s else None for s in found}
                     if len(logs) == 1 and None not in logs:
                         return
@@ -181,7 +189,7 @@ class Cluster:
         """Who leads, once all nodes say the same. Raises `MeasureFailed`."""
         with trio.move_on_after(AGREE_SECONDS):
             while True:
-                found = [await client.status(node) for node in NODES]
+                found = [await client.status(node) for node in self.setup.nodes]
                 leaders = {s["leader"] if s else 0 for s in found}
                 if len(leaders) == 1 and 0 not in leaders:
                     return int(leaders.pop())
@@ -206,13 +214,25 @@ class Cluster:
         """Where the cluster's files are, while it lasts."""
         return self._path.parent
 
+    async def counters(self, node: int) -> Message:
+        """What a node says of itself: `parts` and `syncs`. Raises `MeasureFailed`."""
+        worker = self._nodes[node]
+        await worker.tell({"counters": True})
+        said: Message = (await worker.read("counters", START_SECONDS))["counters"]
+        return said
+
+    @property
+    def path(self) -> Path:
+        """Of its configuration."""
+        return self._path
+
     def pid(self, node: int) -> int:
         """The process of a node."""
         return self._nodes[node].pid
 
     def resident_kib(self) -> list[int]:
         """The memory of each node, in KiB, in the order of their ids."""
-        return [resident_kib(self._nodes[node].pid) for node in NODES]
+        return [resident_kib(self._nodes[node].pid) for node in self.setup.nodes]
 
     def _errors(self, name: str) -> Path:
         return self._path.parent / f"{name}.err"
@@ -220,17 +240,17 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(setup: Setup, store: StoreKind) -> AsyncIterator[Cluster]:
-    """Three nodes in a new directory, while the context lasts. Raises `MeasureFailed`."""
+    """Nodes in a new directory, while the context lasts. Raises `MeasureFailed`."""
     base = make_directory(setup.directory)
     try:
         path = base / "paxos.toml"
         path.write_text(config_text(setup, store, node_addresses(setup)))
         config = load_config(path)
         if store == "durable":
-            _make_stores(config)
+            make_stores(config)
         cluster = Cluster(setup, config, path)
         try:
-            await cluster.start(NODES, first=True)
+            await cluster.start(setup.nodes, first=True)
             yield cluster
         finally:
             with trio.CancelScope(shield=True):
@@ -256,8 +276,9 @@ def make_directory(parent: Path) -> Path:
         ) from error
 
 
-def _make_stores(config: ClusterConfig) -> None:
-    for node in NODES:
+def make_stores(config: ClusterConfig) -> None:
+    """A durable store for every node. Raises `MeasureFailed`."""
+    for node in config.nodes:
         identity = StoreIdentity(config.cluster_id, node, voting=True)
         try:
             create_store(config.store_path(node), identity)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("pluggable-paxos", "trio", "msgpack", "pysyncobj")
+PACKAGES = ("pluggable-paxos", "trio", "msgpack", "msgspec", "pyzmq", "pysyncobj", "grpcio")
 
 
 def describe_machine(directory: Path) -> dict[str, str]:
@@ -19,7 +19,7 @@ def describe_machine(directory: Path) -> dict[str, str]:
         "memory": f"{_memory_bytes() / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": ", ".join(f"{name} {found}" for name, found in _versions()),
+        "packages": ", ".join(f"{name} {found}" for name, found in versions().items()),
         "stores": f"on {file_system(directory)}",
         "load": f"{os.getloadavg()[0]:.1f} when it began",
     }
@@ -54,11 +54,12 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _versions() -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def versions() -> dict[str, str]:
+    """Package -> version, of those that are installed and make a difference."""
+    found: dict[str, str] = {}
     for name in PACKAGES:
         try:
-            found.append((name, version(name)))
+            found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found

@@ -5,7 +5,7 @@ A client reads one job a line from stdin:
     {"load": {"type": "closed", "outstanding": 64}, "command_bytes": 64,
      "warm_seconds": 0.2, "seconds": 0.5}
 
-and writes ``{"measuring": true}`` when the warm-up is over, ``{"measured": true}`` when the
+and writes ``{"measuring": {}}`` when the warm-up is over, ``{"measured": {}}`` when the
 window closes, so that the costs of that window can be read from outside, and ``{"result":
 {...}}`` when every command has ended. Before the first job it writes ``{"ready":
 {"command_bytes_max": n}}``. What fails is ``{"error": reason}``.
@@ -14,6 +14,7 @@ window closes, so that the costs of that window can be read from outside, and ``
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Final
 
@@ -41,14 +42,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Meter:
     """Takes the time of commands in a window after a warm-up.
 
-    In a closed loop a command's time begins when it leaves, in an open one when it was
-    planned to. A command belongs to the window in which it ends.
+    In a closed loop a command's time begins when it leaves, and it belongs to the window in
+    which it ends. In an open one its time begins when it was planned to leave, and it belongs
+    to the window in which that was, however late it ends: a server that stalls is charged with
+    all that waited for it. `tell` gives what the process says of itself at both ends of the
+    window.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, tell: Callable[[], Message] = dict) -> None:
+        self._tell = tell
         self.begin_ns = perf_counter_ns()
         self._warm_until_ns = self.begin_ns + int(job.warm_seconds * NS)
         self._end_ns = self._warm_until_ns + int(job.seconds * NS)
+        self._planned = isinstance(job.load, Open)
         self._first_ns = 0
         self._last_ns = 0
         self._closed = False
@@ -56,21 +62,23 @@ class Meter:
         self.commands = 0
 
     def is_open(self, now_ns: int) -> bool:
-        """Whether more commands should leave."""
+        """Whether more commands should leave, or, in an open loop, be planned for `now_ns`."""
         return now_ns < self._end_ns
 
     def ended(self, begun_ns: int, count: int, now_ns: int) -> None:
         """`count` commands that began together ended well just now."""
-        if now_ns < self._warm_until_ns:
+        if (begun_ns if self._planned else now_ns) < self._warm_until_ns:
             return
         if now_ns > self._end_ns:
             self.close()
-            return
+            if not self._planned or begun_ns >= self._end_ns:
+                return
         if not self._first_ns:
-            # What ended with this one took its time before the window.
             self._first_ns = now_ns
-            say({"measuring": True})
-            return
+            say({"measuring": self._tell()})
+            if not self._planned:
+                # What ended with this one took its time before the window.
+                return
         self._last_ns = now_ns
         self.commands += count
         self._counts[(now_ns - begun_ns) // RESOLUTION_NS] += count
@@ -79,7 +87,7 @@ class Meter:
         """The window is over: said once, by the first command that ends behind it or by the end."""
         if not self._closed and self._first_ns:
             self._closed = True
-            say({"measured": True})
+            say({"measured": self._tell()})
 
     def result(self) -> Message:
         """For `say`: commands, seconds, and the histogram as HdrHistogram encodes it.

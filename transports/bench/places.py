@@ -43,7 +43,9 @@ class Place:
 
     def transport_options(self, transport: str) -> Mapping[str, Scalar]:
         """What the transport must be told there."""
-        return options(transport) if self.plan else {}
+        if self.plan is None:
+            return {"interface": self.interface} if transport == "ethernet" else {}
+        return options(transport)
 
 
 LOOPBACK: Final = Place()

@@ -177,6 +177,22 @@ class Client:
         if refusal is not None:
             raise refusal
 
+    def post(self, commands: list[bytes], on_outcomes: Callable[[int, list[Outcome]], None]) -> int:
+        """Have `commands` leave now, and return at once: for loads that follow a plan.
+
+        ``on_outcomes(ticket, outcomes)`` is called as they end, in parts; the ticket of the
+        first is what `post` returns. Raises `CommandTooLarge`, `Overloaded`, `TypeError` and
+        `trio.ClosedResourceError`, and then nothing has left.
+        """
+        ticket = self._submit_core(commands)
+
+        def ended(completion: Completion) -> None:
+            on_outcomes(completion.ticket, completion.outcomes)
+
+        self._listeners.update(dict.fromkeys(range(ticket, ticket + len(commands)), ended))
+        self._flush()
+        return ticket
+
     def _submit_core(self, commands: list[bytes]) -> int:
         if self._closed:
             raise trio.ClosedResourceError

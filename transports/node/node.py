@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +36,7 @@ from paxos_core import (
     replay,
 )
 from paxos_core.messages import Message
-from paxos_core.ready import Event, SnapshotTooLarge
+from paxos_core.ready import Event, Ready, SnapshotTooLarge
 from paxos_core.types import format_ballot
 from transports.api import Frame, TransportError
 from transports.node.config import ClusterConfig, ConfigError
@@ -114,6 +114,11 @@ class Node:
         return self._service.machine
 
     @property
+    def syncs(self) -> int:
+        """How often its store has waited for the disk since it was opened."""
+        return self._store.syncs
+
+    @property
     def foreign(self) -> set[int]:
         """Nodes whose addresses answered, more than once, in another language than ours."""
         return {node for node, times in self._transport.stats.foreign.items() if times > 1}
@@ -159,7 +164,15 @@ class Node:
 
     def _feed(self, frames: Iterable[Frame]) -> None:
         """One drain: everything in, then one round of what follows."""
-        decode, receive, dropped = self._codec.decode, self._service.receive, self.dropped
+        receive = self._service.receive
+        for sender, message in self._decode(frames):
+            receive(sender, message)
+        self._pump()
+
+    def _decode(self, frames: Iterable[Frame]) -> list[tuple[int, Message]]:
+        """(sender, message) of every frame that is one; the others are counted."""
+        decode, dropped = self._codec.decode, self.dropped
+        messages: list[tuple[int, Message]] = []
         for sender, frame in frames:
             try:
                 claimed, message = decode(frame)
@@ -171,8 +184,8 @@ class Node:
                 dropped["misattributed"] += 1
                 self._log.noisy("frame_dropped", "misattributed", sender=sender)
                 continue
-            receive(sender, message)
-        self._pump()
+            messages.append((sender, message))
+        return messages
 
     async def _tick_loop(self) -> None:
         tick_seconds = self.config.tick_ms / 1000
@@ -198,10 +211,13 @@ class Node:
             if not ready.records:
                 return
             if self._store.durable:
-                records = [encode_record(record) for record in ready.records]
-                self._store.write(records, checkpoint=ready.checkpoint)
+                self._write(ready)
             # A store that keeps nothing is not even told: it has nothing to sync.
             service.persisted(ready.write_id)
+
+    def _write(self, ready: Ready) -> None:
+        records = [encode_record(record) for record in ready.records]
+        self._store.write(records, checkpoint=ready.checkpoint)
 
     def _encode(self, messages: Iterable[tuple[int, Message]]) -> list[tuple[int, bytes]]:
         """Frames; a message that goes to several is the same object, and is encoded once."""
@@ -254,6 +270,7 @@ async def open_node(
     *,
     first_start: bool = False,
     dedicated: bool = False,
+    watch: Callable[[Node], None] | None = None,
 ) -> AsyncIterator[Node]:
     """Run node `node` of the cluster, with `machine` as its state, while the context lasts.
 
@@ -265,6 +282,9 @@ async def open_node(
     `dedicated` says that the process does nothing else: the node then waits for
     frames without trio for up to a millisecond after each drain, which saves a
     quarter of a round trip and delays other tasks by as much.
+
+    `watch` is given the node before its loops begin; `transports.bench.parts` takes
+    the time of its parts so.
 
     Raises `ConfigError`, `StoreError` or `TransportError` if it cannot start,
     `TypeError` for a state machine that lacks a method, and
@@ -283,6 +303,8 @@ async def open_node(
         voting, durable = store.identity.voting, store.durable
         async with open_core(config, node, state, voting=voting, durable=durable) as core:
             running = Node(config, core, Service(core.replica, machine), store, log, dedicated)
+            if watch is not None:
+                watch(running)
             log.event(
                 "started",
                 transport=config.transport,

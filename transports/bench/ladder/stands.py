@@ -11,6 +11,7 @@ from typing import Protocol
 from transports.bench.places import Place
 from transports.bench.processes import Worker
 from transports.bench.saved.schema import Effort, Stand
+from transports.bench.wire import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Running(Protocol):
 
     def command_bytes_max(self) -> int:
         """The largest command that fits here."""
+        ...
+
+    async def ask(self) -> Mapping[str, Message]:
+        """What processes say of themselves just now, by role: `parts` (name -> seconds since
+        they began) and `syncs`. Empty where nobody says anything."""
         ...
 
     async def settle(self) -> None:

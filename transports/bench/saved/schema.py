@@ -20,6 +20,9 @@ Rung = Literal["echo", "hops", "quorum", "paxos", "durable"]
 RUNGS: Final[tuple[Rung, ...]] = ("echo", "hops", "quorum", "paxos", "durable")
 
 
+LARGEST: Final = 0
+
+
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Immutable, strict, and written as JSON."""
 
@@ -47,6 +50,7 @@ class Cell(_Struct, frozen=True, kw_only=True):
     nodes: int = 3
     load: Closed | Open
     command_bytes: int = 64
+    """`LARGEST` stands for the largest that fits there; the sample says how large that was."""
 
     @property
     def stand(self) -> Stand:
@@ -63,7 +67,8 @@ class Cell(_Struct, frozen=True, kw_only=True):
             else f"open-{load.per_second:.0f}"
         )
         variant = self.variant or "plain"
-        return f"{self.layer}.{self.rung}.{variant}.{self.nodes}.{word}.{self.command_bytes}B"
+        size = f"{self.command_bytes}B" if self.command_bytes != LARGEST else "largest"
+        return f"{self.layer}.{self.rung}.{variant}.{self.nodes}.{word}.{size}"
 
 
 class Stand(msgspec.Struct, frozen=True):
@@ -116,6 +121,7 @@ class Sample(_Struct, tag="sample", tag_field="kind", frozen=True, kw_only=True)
 
     cell: str
     repeat: int
+    command_bytes: int
     seconds: float
     """The measured window; the warm-up is not in it."""
     commands: int

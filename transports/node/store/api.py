@@ -80,6 +80,9 @@ class Store(ABC):
     durable: bool
     """Whether written records survive the process. If not, a restart must not vote."""
 
+    syncs: int
+    """How often it has waited for the disk since it was opened."""
+
     @property
     @abstractmethod
     def log_bytes(self) -> int:

@@ -40,6 +40,8 @@ from transports.node.store.log_scan import BadRegion, read_records
 
 PREALLOCATE_BYTES: Final = 8 << 20
 CHECKPOINT_BATCH_BYTES: Final = 4 << 20
+CHECKPOINT_SYNCS: Final = 3
+"""Of the new segment, its directory and the seal."""
 FILE_MODE: Final = 0o600
 NEW_SEGMENT_NAME: Final = "log.new"
 SEAL_NAME: Final = "sealed"
@@ -88,6 +90,7 @@ class LogStore(Store):
         "_store_id",
         "durable",
         "identity",
+        "syncs",
     )
 
     def __init__(
@@ -102,6 +105,7 @@ class LogStore(Store):
     ) -> None:
         self.identity = identity
         self.durable = True
+        self.syncs = 0
         self._path = path
         self._store_id = store_id
         self._directory_fd = directory_fd
@@ -117,7 +121,7 @@ class LogStore(Store):
         return self._segment.end - self._segment.checkpoint_end
 
     def write(self, records: Sequence[bytes], *, checkpoint: bool = False) -> None:
-        """As `Store.write`. A checkpoint costs a new file and four syncs more."""
+        """As `Store.write`. A checkpoint costs a new file and three syncs."""
         if self._broken is not None:
             raise StoreFailed(self._broken)
         check_records(records, checkpoint=checkpoint)
@@ -181,6 +185,7 @@ class LogStore(Store):
             self._allocate(end)
         write_all(segment.fd, data, segment.end)
         os.fdatasync(segment.fd)
+        self.syncs += 1
         segment.end = end
         segment.batches += 1
         segment.batch_crc = batch_crc
@@ -198,6 +203,7 @@ class LogStore(Store):
             self._directory_fd, self._store_id, old.generation + 1, records, self._preallocate_bytes
         )
         self._segment = new
+        self.syncs += CHECKPOINT_SYNCS
         try:
             os.fsync(self._directory_fd)
             os.pwrite(self._seal_fd, new.seal(self._store_id), 0)

@@ -15,11 +15,12 @@ from transports.node.store.api import Store, StoreFailed, StoreIdentity, check_r
 class MemoryStore(Store):
     """Counts what it is given, and forgets it."""
 
-    __slots__ = ("_closed", "_log_bytes", "durable", "identity")
+    __slots__ = ("_closed", "_log_bytes", "durable", "identity", "syncs")
 
     def __init__(self, identity: StoreIdentity) -> None:
         self.identity = identity
         self.durable = False
+        self.syncs = 0
         self._log_bytes = 0
         self._closed = False
 

@@ -1,0 +1,127 @@
+"""`paxos bench` itself: climbs the ladder on every layer, and says what each costs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from transports.bench.cli_common import repeat_command, say
+from transports.node.cli.failures import Failure, Misuse
+from transports.node.cli.options import JSON
+
+if TYPE_CHECKING:
+    from transports.bench.ladder.command import Order
+    from transports.bench.saved.files import SavedRun
+
+OUTSIDE = ("save", "resume", "report", "output", "directory", "place")
+"""Options that say where things go, and not what is measured."""
+
+
+def measure(context: click.Context) -> None:
+    """Do what the options of the group ask for. Raises `Misuse`, `Failure` and `Interrupted`."""
+    from transports.bench.saved.files import RunError
+
+    options = context.params
+    check_packages()
+    try:
+        saved = _resume(options) if options["resume"] else _new(context)
+    except RunError as error:
+        raise Failure(str(error)) from error
+    show(saved, options["output"])
+    if options["report"]:
+        _report(saved.folder)
+    failed = [entry for entry in saved.entries if type(entry).__name__ == "Failure"]
+    if failed:
+        raise Failure(
+            f"{len(failed)} measurements gave no figure; {saved.folder} says which, and why"
+        )
+
+
+def check_packages() -> None:
+    """Raises `Failure` if what the bench needs beyond the base is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("hdrh") is None:
+        raise Failure(
+            "the bench keeps latencies in HdrHistograms, and hdrhistogram is not installed; "
+            "try: pip install 'pluggable-paxos[bench]'"
+        )
+
+
+def _resume(options: dict[str, Any]) -> SavedRun:
+    from transports.bench.ladder.command import go_on
+
+    return go_on(options["resume"], options["directory"], say)
+
+
+def _new(context: click.Context) -> SavedRun:
+    from transports.bench.ladder.command import default_folder, start
+
+    options = context.params
+    folder = options["save"] or default_folder()
+    return start(read_order(context), folder, options["directory"], say)
+
+
+def read_order(context: click.Context) -> Order:
+    """What the options ask for. Raises `Misuse`."""
+    from transports.bench.ladder import words
+    from transports.bench.ladder.command import Order
+    from transports.bench.ladder.plan import FULL, HOST_LAYERS, QUICK, Choice, plan_cells
+    from transports.bench.saved.schema import RUNGS, Effort
+
+    options = context.params
+    choice = Choice(
+        layers=words.read_layers(options["layers"]) if options["layers"] else HOST_LAYERS,
+        rungs=words.read_rungs(options["rungs"]) if options["rungs"] else RUNGS,
+        variants=words.read_variants(options["variants"]) if options["variants"] else (),
+        loads=words.read_loads(options["loads"]) if options["loads"] else (),
+        payloads=words.read_payloads(options["payloads"]) if options["payloads"] else (),
+        nodes=words.read_nodes(options["nodes"]) if options["nodes"] else (),
+    )
+    cells = plan_cells(choice, quick=options["quick"])
+    if not cells:
+        raise Misuse("these options leave nothing to measure: name fewer of them")
+    usual = QUICK if options["quick"] else FULL
+    seconds = options["seconds"]
+    if seconds is not None and math.isnan(seconds):
+        raise Misuse("--seconds: nan is no length of time")
+    effort = Effort(
+        repeats=options["repeats"] or usual.repeats,
+        warm_seconds=usual.warm_seconds,
+        seconds=seconds or usual.seconds,
+        instrument=options["instrument"],
+    )
+    command = " ".join(["paxos", *repeat_command(context, OUTSIDE)[1:-1], *_given(context)])
+    return Order(cells, [], effort, command, options["pin"], options["place"])
+
+
+def _given(context: click.Context) -> list[str]:
+    return repeat_command(context, OUTSIDE)[3:]
+
+
+def show(saved: SavedRun, output: str) -> None:
+    """Sum a run up, on stdout."""
+    from transports.bench.summary import summarise_run
+
+    if output == JSON:
+        from transports.node.cli.output import print_json
+
+        print_json(summarise_run(saved).to_json())
+    else:
+        from transports.node.cli.output import make_console
+
+        summarise_run(saved).show(make_console())
+
+
+def _report(folder: Path) -> None:
+    try:
+        from transports.bench.reporting import write_report  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise Failure(
+            f"the report needs {error.name}, which is not installed; "
+            "try: pip install 'pluggable-paxos[bench]'"
+        ) from error
+    say(f"report: {write_report(folder)}")

@@ -1,0 +1,46 @@
+"""Who opens which stand: one line for each rung and each peer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from transports.bench.ladder.layers import LAYERS, why_not
+from transports.bench.ladder.memory import MemoryKind
+from transports.bench.ladder.paxos import PaxosKind
+from transports.bench.ladder.stands import StandKind
+from transports.bench.saved.schema import Rung, Stand
+
+RUNG_KINDS: Final[Mapping[Rung, StandKind]] = {
+    "paxos": PaxosKind(),
+    "durable": PaxosKind(),
+}
+"""Of the layers that join processes."""
+
+MEMORY_KINDS: Final[Mapping[Rung, StandKind]] = {
+    "paxos": MemoryKind(),
+    "durable": MemoryKind(),
+}
+"""Of the layer that is one process."""
+
+PEER_KINDS: Final[Mapping[str, StandKind]] = {}
+"""By what a cell calls its layer."""
+
+
+def kind_of(stand: Stand) -> StandKind | None:
+    """Who opens `stand`; None if nobody can."""
+    if stand.layer in PEER_KINDS:
+        return PEER_KINDS[stand.layer]
+    one_process = LAYERS[stand.layer].one_process
+    return (MEMORY_KINDS if one_process else RUNG_KINDS).get(stand.rung)
+
+
+def why_unavailable(stand: Stand) -> str:
+    """Why `stand` cannot be put up here, with the cure; empty if it can."""
+    layer = LAYERS.get(stand.layer)
+    if layer is not None and (reason := why_not(layer)):
+        return reason
+    kind = kind_of(stand)
+    if kind is None:
+        return f"nothing measures the rung {stand.rung} of {stand.layer}"
+    return kind.unavailable(stand)

@@ -1,0 +1,45 @@
+"""Which processors each process may use: the same for every layer, so that none is lucky.
+
+With two processors the leader and the client share one, since each waits while the other
+works, and the followers have the other. Of the placements that were tried this was the one
+that came closest to what the kernel does by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+Pins = Mapping[str, list[int]]
+
+UNPINNED: Final[Pins] = {}
+
+
+def choose_pins() -> dict[str, list[int]]:
+    """Role -> processors, for this machine; empty where there is one processor alone."""
+    free = sorted(os.sched_getaffinity(0))
+    if len(free) < 2:
+        return {}
+    first, second = free[:2]
+    return {"leader": [first], "client": [first], "follower": [second], "echo": [second]}
+
+
+def apply_pins(pins: Pins, pids: Mapping[str, int]) -> None:
+    """Keep every thread of these processes, named by role, on its processors.
+
+    `follower 2` has the pin of `follower`; a role without one keeps what it has.
+    """
+    for role, pid in pids.items():
+        processors = pins.get(role) or pins.get(role.partition(" ")[0])
+        if processors:
+            _pin(pid, processors)
+
+
+def _pin(pid: int, processors: list[int]) -> None:
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        # A thread that has ended meanwhile needs no processor.
+        with suppress(ProcessLookupError, FileNotFoundError):
+            os.sched_setaffinity(int(task.name), processors)

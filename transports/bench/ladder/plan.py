@@ -1,0 +1,124 @@
+"""Which cells a run has: a base that every layer shares, and variations of one thing at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from transports.bench.ladder.layers import LAYERS
+from transports.bench.saved.schema import LARGEST, RUNGS, Cell, Closed, Effort, Open, Rung
+
+HOST_LAYERS: Final = tuple(layer.id for layer in LAYERS.values() if not layer.kernel)
+C_LAYERS: Final = ("tcp", "udp", "ethernet", "udp-veth", "ethernet-veth")
+"""Where the C core is measured too."""
+FULL: Final = Effort(repeats=10, warm_seconds=0.15, seconds=0.4)
+QUICK: Final = Effort(repeats=2, warm_seconds=0.05, seconds=0.15)
+OPEN_PER_SECOND: Final = 20_000.0
+"""A rate that every layer can hold: a share of none of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a run was asked to measure; empty: what its plan has."""
+
+    layers: tuple[str, ...] = HOST_LAYERS
+    rungs: tuple[Rung, ...] = RUNGS
+    variants: tuple[str, ...] = ()
+    loads: tuple[Closed | Open, ...] = ()
+    payloads: tuple[int, ...] = ()
+    nodes: tuple[int, ...] = ()
+    peers: tuple[Cell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The loads of one stand."""
+
+    rung: Rung
+    outstanding: tuple[int, ...]
+    variant: str = ""
+    nodes: int = 3
+    larger: bool = False
+    """Also with 1,000 bytes and with the largest command that fits."""
+    planned: bool = False
+    """Also by plan."""
+
+
+FULL_ROWS: Final = (
+    Row("echo", (1, 64)),
+    Row("hops", (1, 64)),
+    Row("quorum", (1, 64, 1024)),
+    Row("paxos", (1, 8, 64, 256, 1024), "python", larger=True, planned=True),
+    Row("paxos", (1, 1024), "python", nodes=5),
+    Row("durable", (1, 64, 1024), "python"),
+    Row("paxos", (1, 64, 1024), "c"),
+)
+QUICK_ROWS: Final = (
+    Row("echo", (1,)),
+    Row("quorum", (1,)),
+    Row("paxos", (1, 1024), "python"),
+    Row("durable", (1, 1024), "python"),
+)
+
+
+def plan_cells(choice: Choice, *, quick: bool) -> list[Cell]:
+    """The cells, in the order in which a repeat measures them: by rung, then by layer.
+
+    Layers that are compared follow one another, so that a machine that drifts hurts them alike.
+    """
+    rows = QUICK_ROWS if quick else FULL_ROWS
+    cells: list[Cell] = []
+    for row in rows:
+        if row.rung not in choice.rungs:
+            continue
+        for layer in choice.layers:
+            if row.variant != "c" or layer in C_LAYERS:
+                cells += _cells(replace(row), layer)
+    return [*_narrow(cells, choice), *choice.peers]
+
+
+def _cells(row: Row, layer: str) -> Iterator[Cell]:
+    variant = "kernel" if layer == "kmod-replica" and row.variant else row.variant
+
+    def cell(load: Closed | Open, command_bytes: int = 64) -> Cell:
+        return Cell(
+            layer=layer,
+            rung=row.rung,
+            variant=variant,
+            nodes=row.nodes,
+            load=load,
+            command_bytes=command_bytes,
+        )
+
+    for outstanding in row.outstanding:
+        yield cell(Closed(outstanding=outstanding))
+    if row.planned:
+        yield cell(Open(per_second=OPEN_PER_SECOND))
+    if row.larger:
+        yield cell(Closed(outstanding=1), 1000)
+        yield cell(Closed(outstanding=64), 1000)
+        yield cell(Closed(outstanding=1), LARGEST)
+
+
+def _narrow(cells: Sequence[Cell], choice: Choice) -> list[Cell]:
+    """As was asked: other variants are left out, other loads and payloads take their place."""
+    found: dict[Cell, None] = {}
+    for cell in cells:
+        if choice.variants and cell.variant and cell.variant not in choice.variants:
+            continue
+        if choice.nodes and cell.nodes not in choice.nodes:
+            continue
+        found.update(dict.fromkeys(_loads(cell, choice)))
+    return list(found)
+
+
+def _loads(cell: Cell, choice: Choice) -> Iterator[Cell]:
+    import msgspec
+
+    if not choice.loads and not choice.payloads:
+        yield cell
+        return
+    for load in choice.loads or (cell.load,):
+        for payload in choice.payloads or (cell.command_bytes,):
+            yield msgspec.structs.replace(cell, load=load, command_bytes=payload)
