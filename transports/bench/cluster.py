@@ -21,6 +21,7 @@ from transports.bench.wire import Message
 from transports.node.cli.lab.plan import addresses as lab_addresses
 from transports.node.client import Client, open_client
 from transports.node.config import ClusterConfig, load_config
+from transports.node.config.check import LOOPBACK_MAC
 from transports.node.config.types import CoreKind, StoreKind
 from transports.node.store.api import StoreError, StoreIdentity
 from transports.node.store.log_create import create_store
@@ -32,7 +33,6 @@ POLL_SECONDS = 0.02
 LOAD_SPARE_SECONDS = 40.0
 """What a load may take beyond its own time: starting, an election, draining."""
 DISK_BYTES_MIN = 1 << 30
-LOOPBACK_MAC = "00:00:00:00:00:00"
 COMMAND_BYTES = 64
 
 

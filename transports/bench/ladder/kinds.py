@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from transports.bench.ladder.gather import GatherKind
 from transports.bench.ladder.layers import LAYERS, why_not
 from transports.bench.ladder.memory import MemoryKind
 from transports.bench.ladder.paxos import PaxosKind
+from transports.bench.ladder.plain import PlainKind
 from transports.bench.ladder.stands import StandKind
 from transports.bench.saved.schema import Rung, Stand
 
 RUNG_KINDS: Final[Mapping[Rung, StandKind]] = {
+    "echo": PlainKind("echo", "client"),
+    "hops": PlainKind("follower", "leader", "client"),
+    "quorum": GatherKind(),
     "paxos": PaxosKind(),
     "durable": PaxosKind(),
 }
 """Of the layers that join processes."""
 
 MEMORY_KINDS: Final[Mapping[Rung, StandKind]] = {
+    "echo": GatherKind(),
+    "quorum": GatherKind(),
     "paxos": MemoryKind(),
     "durable": MemoryKind(),
 }

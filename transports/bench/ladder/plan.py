@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from transports.bench.ladder.layers import LAYERS
 from transports.bench.saved.schema import LARGEST, RUNGS, Cell, Closed, Effort, Open, Rung
@@ -14,6 +16,7 @@ C_LAYERS: Final = ("tcp", "udp", "ethernet", "udp-veth", "ethernet-veth")
 """Where the C core is measured too."""
 FULL: Final = Effort(repeats=10, warm_seconds=0.15, seconds=0.4)
 QUICK: Final = Effort(repeats=2, warm_seconds=0.05, seconds=0.15)
+COMMAND_BYTES: Final = 64
 OPEN_PER_SECOND: Final = 20_000.0
 """A rate that every layer can hold: a share of none of their own."""
 
@@ -47,7 +50,7 @@ class Row:
 
 FULL_ROWS: Final = (
     Row("echo", (1, 64)),
-    Row("hops", (1, 64)),
+    Row("hops", (1,)),
     Row("quorum", (1, 64, 1024)),
     Row("paxos", (1, 8, 64, 256, 1024), "python", larger=True, planned=True),
     Row("paxos", (1, 1024), "python", nodes=5),
@@ -73,9 +76,16 @@ def plan_cells(choice: Choice, *, quick: bool) -> list[Cell]:
         if row.rung not in choice.rungs:
             continue
         for layer in choice.layers:
-            if row.variant != "c" or layer in C_LAYERS:
-                cells += _cells(replace(row), layer)
+            if _has(layer, row):
+                cells += _cells(row, layer)
     return [*_narrow(cells, choice), *choice.peers]
+
+
+def _has(layer: str, row: Row) -> bool:
+    """Whether the row makes sense there: one process has no hops, and C is measured on some."""
+    if row.variant == "c":
+        return layer in C_LAYERS
+    return row.rung != "hops" or not LAYERS[layer].one_process
 
 
 def _cells(row: Row, layer: str) -> Iterator[Cell]:
@@ -113,12 +123,19 @@ def _narrow(cells: Sequence[Cell], choice: Choice) -> list[Cell]:
     return list(found)
 
 
-def _loads(cell: Cell, choice: Choice) -> Iterator[Cell]:
-    import msgspec
+def _takes(rung: Rung, load: Closed | Open, payload: int) -> bool:
+    """Plain blocking sockets wait for one thing at a time: no plan, and hops one by one."""
+    if rung == "hops":
+        return load == Closed(outstanding=1) and payload == COMMAND_BYTES
+    return rung != "echo" or isinstance(load, Closed)
 
+
+def _loads(cell: Cell, choice: Choice) -> Iterator[Cell]:
     if not choice.loads and not choice.payloads:
         yield cell
         return
     for load in choice.loads or (cell.load,):
         for payload in choice.payloads or (cell.command_bytes,):
+            if not _takes(cell.rung, load, payload):
+                continue
             yield msgspec.structs.replace(cell, load=load, command_bytes=payload)

@@ -19,6 +19,7 @@ from transports.bench.saved.files import RunWriter
 from transports.bench.saved.schema import Cell, Effort, Failure, Skip, Stand
 from transports.node.cli.failures import Failure as CommandFailure
 from transports.node.cli.lab.network import open_network
+from transports.node.config import ConfigError
 
 LAB_NODES: Final = (1, 2, 3, 4, 5)
 START_SECONDS: Final = 1.6
@@ -175,7 +176,7 @@ async def _take(engine: Engine, turn: Turn) -> None:
                 began.append(time.time())
                 figures.append(await drive(running, cell, turn.repeat, engine.effort, place))
             await running.settle()
-    except MeasureFailed as failure:
+    except (MeasureFailed, ConfigError) as failure:
         # When all loads came to their ends it is the settling that failed: then no figure counts.
         whole = len(figures) == len(turn.cells)
         for cell in turn.cells if whole else turn.cells[len(figures) :]:

@@ -20,6 +20,8 @@ from transports.node.config.types import ConfigError, CoreKind, QuorumSizes, Sca
 
 NODES_MAX: Final = 15
 NAME_CHARACTERS_MAX: Final = 255
+LOOPBACK_MAC: Final = "00:00:00:00:00:00"
+"""That of `lo`, which all nodes on it have; a packet carries its receiver's id beside it."""
 
 LIMIT_BOUND: Final = 1 << 40
 """The most that a limit without a bound of its own may be."""
@@ -144,7 +146,7 @@ def read_nodes(place: Place, table: dict[str, Any]) -> dict[int, str]:
         if not _is_address(address):
             cure = 'give what the transport takes, such as "127.0.0.1:7101"'
             raise mistake(place, path, f"{address[:80]!r} is not an address", cure)
-        if address in owners:
+        if address in owners and address != LOOPBACK_MAC:
             problem = f"node {owners[address]} has the address {address!r} too"
             raise mistake(place, path, problem, "give each node its own")
         nodes[int(key)] = address
