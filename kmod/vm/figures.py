@@ -27,7 +27,7 @@ from harness import kernel, module
 from harness.errors import CannotRun, require
 from measure import tables
 
-from transports.bench.report import MarkersMissing, check_markers, replace_table
+from transports.bench.markers import MarkersMissing, check_markers, replace_table
 from transports.node.native import build as native_build
 
 HERE = Path(__file__).parent

@@ -34,7 +34,7 @@ def say(text: str) -> None:
 
 def check_page(page: Path, markers: tuple[str, str]) -> None:
     """Raises `Misuse` if the page has no place for the table."""
-    from transports.bench.report import MarkersMissing, check_markers
+    from transports.bench.markers import MarkersMissing, check_markers
 
     try:
         check_markers(page.read_text(), page.name, markers)
@@ -44,7 +44,7 @@ def check_page(page: Path, markers: tuple[str, str]) -> None:
 
 def write_page(page: Path, table: str, markers: tuple[str, str]) -> None:
     """Put the table into the page."""
-    from transports.bench.report import replace_table
+    from transports.bench.markers import replace_table
 
     page.write_text(replace_table(page.read_text(), table, page.name, markers))
 

@@ -69,7 +69,15 @@ def read_order(context: click.Context) -> Order:
     """What the options ask for. Raises `Misuse`."""
     from transports.bench.ladder import words
     from transports.bench.ladder.command import Order
-    from transports.bench.ladder.plan import FULL, HOST_LAYERS, QUICK, Choice, plan_cells
+    from transports.bench.ladder.plan import (
+        FULL,
+        FULL_TRIALS,
+        HOST_LAYERS,
+        QUICK,
+        Choice,
+        plan_cells,
+    )
+    from transports.bench.ladder.trials import plan_trials
     from transports.bench.saved.schema import RUNGS, Effort
 
     options = context.params
@@ -80,9 +88,13 @@ def read_order(context: click.Context) -> Order:
         loads=words.read_loads(options["loads"]) if options["loads"] else (),
         payloads=words.read_payloads(options["payloads"]) if options["payloads"] else (),
         nodes=words.read_nodes(options["nodes"]) if options["nodes"] else (),
+        peers=options["peers"],
     )
     cells = plan_cells(choice, quick=options["quick"])
-    if not cells:
+    usual_trials = () if options["quick"] or _narrowed(options) else FULL_TRIALS
+    kinds = words.read_trials(options["trials"]) if options["trials"] else usual_trials
+    trials = [trial.id for trial in plan_trials(kinds, choice.layers)]
+    if not cells and not trials:
         raise Misuse("these options leave nothing to measure: name fewer of them")
     usual = QUICK if options["quick"] else FULL
     seconds = options["seconds"]
@@ -95,7 +107,12 @@ def read_order(context: click.Context) -> Order:
         instrument=options["instrument"],
     )
     command = " ".join(["paxos", *repeat_command(context, OUTSIDE)[1:-1], *_given(context)])
-    return Order(cells, [], effort, command, options["pin"], options["place"])
+    return Order(cells, trials, effort, command, options["pin"], options["place"])
+
+
+def _narrowed(options: dict[str, Any]) -> bool:
+    """Whether only some of it is wanted: then trials are asked for by name."""
+    return any(options[name] for name in ("rungs", "variants", "loads", "payloads", "nodes"))
 
 
 def _given(context: click.Context) -> list[str]:
@@ -117,11 +134,6 @@ def show(saved: SavedRun, output: str) -> None:
 
 
 def _report(folder: Path) -> None:
-    try:
-        from transports.bench.reporting import write_report  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise Failure(
-            f"the report needs {error.name}, which is not installed; "
-            "try: pip install 'pluggable-paxos[bench]'"
-        ) from error
-    say(f"report: {write_report(folder)}")
+    from transports.bench.cli_report import draw
+
+    say(f"report: {draw(folder)}")

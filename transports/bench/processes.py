@@ -108,7 +108,7 @@ async def open_worker(
     It has a session of its own, so that Ctrl-C reaches it only through the bench.
     """
     command = [*entering, sys.executable, "-m", f"transports.bench.{module}", *arguments]
-    with _open_append(errors) as stderr:
+    with open_append(errors) as stderr:
         try:
             process = await trio.lowlevel.open_process(
                 command,
@@ -127,7 +127,8 @@ async def open_worker(
             await worker.end()
 
 
-def _open_append(path: Path) -> IO[bytes]:
+def open_append(path: Path) -> IO[bytes]:
+    """A file for what a process says. Raises `MeasureFailed`."""
     try:
         return open(path, "ab")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How many system calls a node makes, by strace, which counts every one of all its threads."""
+"""How many system calls a process makes, by strace, which counts every one of all its threads."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import trio
 
-from transports.bench.cluster import LOAD_SPARE_SECONDS, START_SECONDS, Cluster, Setup, open_cluster
-from transports.bench.measure import Effort
 from transports.bench.processes import MeasureFailed
-from transports.bench.wire import Message
 
 ATTACH_SECONDS = 10.0
 CALLS_COLUMN = 3
@@ -28,28 +26,29 @@ def unavailable() -> str | None:
     return None
 
 
-async def system_calls(setup: Setup, effort: Effort) -> Message:
-    """Many outstanding: `calls_per_command` at the leader, and `calls` by name.
+@asynccontextmanager
+async def counted_calls(
+    pids: Mapping[str, int], directory: Path
+) -> AsyncIterator[dict[str, dict[str, int]]]:
+    """Count the calls of these processes while the context lasts.
 
-    In a run of its own, since tracing slows the leader. Raises `MeasureFailed`.
+    Role -> name of a call -> how often; filled when the context ends. Raises `MeasureFailed`.
     """
-    job = {"seconds": effort.seconds, "outstanding": setup.outstanding}
-    async with open_cluster(setup, "memory") as cluster, cluster.open_load("traced", **job) as load:
-        leader = (await load.read("leading", START_SECONDS))["leading"]
-        path = cluster.directory / "calls"
-        async with _traced(cluster, leader, path):
-            await load.tell({"go": True})
-            limit = effort.seconds + LOAD_SPARE_SECONDS
-            result: Message = (await load.read("result", limit))["result"]
-        calls = parse_calls(path.read_text())
-        total = sum(calls.values())
-        return {**result, "calls": calls, "calls_per_command": total / result["commands"]}
+    found: dict[str, dict[str, int]] = {}
+    with TemporaryDirectory(prefix="paxos-bench-", dir=directory) as base:
+        paths = {role: Path(base) / f"calls-{pid}" for role, pid in pids.items()}
+        async with AsyncExitStack() as stack:
+            for role, pid in pids.items():
+                await stack.enter_async_context(_traced(pid, paths[role]))
+            yield found
+        for role, path in paths.items():
+            found[role] = parse_calls(path.read_text())
 
 
 @asynccontextmanager
-async def _traced(cluster: Cluster, node: int, path: Path) -> AsyncIterator[None]:
-    """Count the calls of `node` while the context lasts; the counts are in `path` after it."""
-    command = ["strace", "-c", "-f", "-o", str(path), "-p", str(cluster.pid(node))]
+async def _traced(pid: int, path: Path) -> AsyncIterator[None]:
+    """Count the calls of `pid` while the context lasts; the counts are in `path` after it."""
+    command = ["strace", "-c", "-f", "-o", str(path), "-p", str(pid)]
     process = await trio.lowlevel.open_process(
         command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )

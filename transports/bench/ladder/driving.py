@@ -98,7 +98,9 @@ def _with_told(
     first, last = before.get(process.role), after.get(process.role)
     if first is None or last is None:
         return process
-    parts = {name: last["parts"][name] - first["parts"].get(name, 0) for name in last["parts"]}
+    begun = first["parts"]
+    # A remainder may go back a little: it is the difference of several clocks.
+    parts = {name: max(0.0, now - begun.get(name, 0)) for name, now in last["parts"].items()}
     return msgspec.structs.replace(
         process, parts_seconds=parts, syncs=last["syncs"] - first["syncs"]
     )

@@ -11,6 +11,8 @@ from transports.bench.ladder.memory import MemoryKind
 from transports.bench.ladder.paxos import PaxosKind
 from transports.bench.ladder.plain import PlainKind
 from transports.bench.ladder.stands import StandKind
+from transports.bench.peers.etcd import EtcdKind
+from transports.bench.peers.pysyncobj import PySyncObjKind
 from transports.bench.saved.schema import Rung, Stand
 
 RUNG_KINDS: Final[Mapping[Rung, StandKind]] = {
@@ -30,7 +32,10 @@ MEMORY_KINDS: Final[Mapping[Rung, StandKind]] = {
 }
 """Of the layer that is one process."""
 
-PEER_KINDS: Final[Mapping[str, StandKind]] = {}
+PEER_KINDS: Final[Mapping[str, StandKind]] = {
+    "etcd": EtcdKind(),
+    "pysyncobj": PySyncObjKind(),
+}
 """By what a cell calls its layer."""
 
 

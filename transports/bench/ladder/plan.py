@@ -14,6 +14,14 @@ from transports.bench.saved.schema import LARGEST, RUNGS, Cell, Closed, Effort, 
 HOST_LAYERS: Final = tuple(layer.id for layer in LAYERS.values() if not layer.kernel)
 C_LAYERS: Final = ("tcp", "udp", "ethernet", "udp-veth", "ethernet-veth")
 """Where the C core is measured too."""
+PYSYNCOBJ_LOADS: Final = {
+    "default": (1, 1024),
+    "best for latency": (1,),
+    "best for rate": (64, 1024),
+    "best for rate, client in its leader": (1024,),
+}
+"""Settings that are best for one load are hopeless for the other."""
+FULL_TRIALS: Final = ("failover", "calls", "growth")
 FULL: Final = Effort(repeats=10, warm_seconds=0.15, seconds=0.4)
 QUICK: Final = Effort(repeats=2, warm_seconds=0.05, seconds=0.15)
 COMMAND_BYTES: Final = 64
@@ -31,7 +39,7 @@ class Choice:
     loads: tuple[Closed | Open, ...] = ()
     payloads: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
-    peers: tuple[Cell, ...] = ()
+    peers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,23 @@ def plan_cells(choice: Choice, *, quick: bool) -> list[Cell]:
         for layer in choice.layers:
             if _has(layer, row):
                 cells += _cells(row, layer)
-    return [*_narrow(cells, choice), *choice.peers]
+    cells = _narrow(cells, choice)
+    return [*cells, *_peer_cells(quick)] if choice.peers else cells
+
+
+def _peer_cells(quick: bool) -> Iterator[Cell]:
+    """Peers under the loads that ours are compared by; etcd stores, PySyncObj does not."""
+    for variant in ("default", "best"):
+        for outstanding in (1, 256) if quick else (1, 64, 256, 1024):
+            yield _peer_cell("etcd", "durable", variant, outstanding)
+    # Its default batches for 50 ms, so that a short window sees nothing of many commands alone.
+    for variant, loads in PYSYNCOBJ_LOADS.items():
+        for outstanding in loads:
+            yield _peer_cell("pysyncobj", "paxos", variant, outstanding)
+
+
+def _peer_cell(layer: str, rung: Rung, variant: str, outstanding: int) -> Cell:
+    return Cell(layer=layer, rung=rung, variant=variant, load=Closed(outstanding=outstanding))
 
 
 def _has(layer: str, row: Row) -> bool:

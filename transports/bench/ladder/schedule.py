@@ -11,13 +11,15 @@ from typing import Final
 
 from transports.bench.ladder.driving import Figure, drive
 from transports.bench.ladder.kinds import kind_of, why_unavailable
-from transports.bench.ladder.layers import LAYERS
+from transports.bench.ladder.layers import LAYERS, why_not
 from transports.bench.ladder.stands import Ground
+from transports.bench.ladder.trials import Trial, read_trial, take_trial
 from transports.bench.places import LOOPBACK, Place
 from transports.bench.processes import MeasureFailed
 from transports.bench.saved.files import RunWriter
 from transports.bench.saved.schema import Cell, Effort, Failure, Skip, Stand
 from transports.node.cli.failures import Failure as CommandFailure
+from transports.node.cli.lab.ip import unavailable
 from transports.node.cli.lab.network import open_network
 from transports.node.config import ConfigError
 
@@ -53,18 +55,16 @@ class Engine:
     progress: Progress
     veth: Place | None = None
     skipped: dict[str, str] = field(default_factory=dict)
-    failed: int = 0
 
     @property
     def effort(self) -> Effort:
         """How long figures are taken."""
         return self.writer.head.effort
 
-    def note(self, cell: Cell, repeat: int, reason: str) -> None:
-        """A cell gave no figure."""
-        self.failed += 1
-        self.writer.add(Failure(cell=cell.id, repeat=repeat, reason=reason))
-        self.progress(f"failed: {cell.id}: {reason}")
+    def fail(self, subject: str, repeat: int, reason: str) -> None:
+        """A cell or a trial gave no figure."""
+        self.writer.add(Failure(cell=subject, repeat=repeat, reason=reason))
+        self.progress(f"failed: {subject}: {reason}")
 
     def skip(self, subject: str, reason: str) -> None:
         """Something cannot run here: said once."""
@@ -108,7 +108,9 @@ async def run_turns(engine: Engine, tried: set[tuple[str, int]]) -> None:
     with ExitStack() as stack:
         _open_veth(engine, stack)
         turns = make_turns(head.cells, head.effort.repeats, tried, engine.skipped)
-        clock = Clock(sum(turn.seconds(head.effort) for turn in turns))
+        trials = [read_trial(name) for name in head.trials if (name, 0) not in tried]
+        planned = sum(turn.seconds(head.effort) for turn in turns)
+        clock = Clock(planned + sum(trial.seconds for trial in trials))
         for number, turn in enumerate(turns):
             left = clock.left_seconds()
             engine.progress(
@@ -117,6 +119,27 @@ async def run_turns(engine: Engine, tried: set[tuple[str, int]]) -> None:
             )
             await _take(engine, turn)
             clock.done(turn.seconds(head.effort))
+        for trial in trials:
+            engine.progress(f"{trial.id}  ({describe_left(clock.left_seconds())})")
+            await _try(engine, trial)
+            clock.done(trial.seconds)
+
+
+async def _try(engine: Engine, trial: Trial) -> None:
+    """One trial; what fails is noted under its name."""
+    layer = LAYERS[trial.layer]
+    reason = why_not(layer) or trial.unavailable()
+    if layer.veth and engine.veth is None:
+        reason = reason or "there is no laboratory"
+    if reason:
+        engine.skip(trial.id, reason)
+        return
+    place = engine.veth if layer.veth and engine.veth is not None else LOOPBACK
+    ground = Ground(engine.directory, place, engine.effort, engine.writer.head.pins)
+    try:
+        engine.writer.add(await take_trial(trial, ground))
+    except (MeasureFailed, ConfigError) as failure:
+        engine.fail(trial.id, 0, str(failure))
 
 
 class Clock:
@@ -151,6 +174,10 @@ def _open_veth(engine: Engine, stack: ExitStack) -> None:
     }
     if not wanted:
         return
+    if reason := unavailable():
+        # Every stand there has said so already.
+        assert not wanted, reason
+        return
     try:
         plan, _claim = stack.enter_context(open_network(LAB_NODES))
     except CommandFailure as error:
@@ -180,7 +207,7 @@ async def _take(engine: Engine, turn: Turn) -> None:
         # When all loads came to their ends it is the settling that failed: then no figure counts.
         whole = len(figures) == len(turn.cells)
         for cell in turn.cells if whole else turn.cells[len(figures) :]:
-            engine.note(cell, turn.repeat, str(failure))
+            engine.fail(cell.id, turn.repeat, str(failure))
         figures = [] if whole else figures
     for figure, moment in zip(figures, began, strict=False):
         engine.writer.add(figure.sample)

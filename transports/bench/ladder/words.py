@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from transports.bench.ladder.layers import LAYERS
+from transports.bench.ladder.trials import TRIALS
 from transports.bench.saved.schema import LARGEST, RUNGS, Closed, Open, Rung
 from transports.node.cli.failures import Misuse
 
@@ -33,6 +34,11 @@ def read_rungs(text: str) -> tuple[Rung, ...]:
 def read_variants(text: str) -> tuple[str, ...]:
     """Cores. Raises `Misuse`."""
     return tuple(_words("--variants", text, VARIANTS))
+
+
+def read_trials(text: str) -> tuple[str, ...]:
+    """Kinds of trials, or `none`. Raises `Misuse`."""
+    return () if text == "none" else tuple(_words("--trials", text, TRIALS))
 
 
 def read_nodes(text: str) -> tuple[int, ...]:

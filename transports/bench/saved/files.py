@@ -11,7 +11,17 @@ from typing import IO, Final
 
 import msgspec
 
-from transports.bench.saved.schema import SCHEMA, Entry, Failure, Head, Sample, Skip
+from transports.bench.saved.schema import (
+    SCHEMA,
+    Calls,
+    Entry,
+    Failover,
+    Failure,
+    Growth,
+    Head,
+    Sample,
+    Skip,
+)
 
 HEAD: Final = "run.json"
 ENTRIES: Final = "entries.jsonl"
@@ -38,16 +48,26 @@ class SavedRun:
         return [entry for entry in self.entries if isinstance(entry, Sample)]
 
     def tried(self) -> set[tuple[str, int]]:
-        """(cell, repeat) of all that need not be tried again."""
-        return {
-            (entry.cell, entry.repeat)
-            for entry in self.entries
-            if isinstance(entry, Sample | Failure)
-        }
+        """(cell or trial, repeat) of all that need not be tried again."""
+        found = {(e.cell, e.repeat) for e in self.entries if isinstance(e, Sample | Failure)}
+        return found | {(trial_id(entry), 0) for entry in self.entries}
 
     def skipped(self) -> dict[str, str]:
         """What could not run, and why."""
         return {e.subject: e.reason for e in self.entries if isinstance(e, Skip)}
+
+
+def trial_id(entry: Entry) -> str:
+    """The name of the trial that gave `entry`; empty if none did."""
+    match entry:
+        case Failover(layer=layer):
+            return f"failover.{layer}"
+        case Growth(layer=layer):
+            return f"growth.{layer}"
+        case Calls(cell=cell):
+            layer, *_, load, _size = cell.split(".")
+            return f"calls.{layer}.{load.removeprefix('closed-')}"
+    return ""
 
 
 class RunWriter:

@@ -66,7 +66,7 @@ class Cell(_Struct, frozen=True, kw_only=True):
             if isinstance(load, Closed)
             else f"open-{load.per_second:.0f}"
         )
-        variant = self.variant or "plain"
+        variant = self.stand.word
         size = f"{self.command_bytes}B" if self.command_bytes != LARGEST else "largest"
         return f"{self.layer}.{self.rung}.{variant}.{self.nodes}.{word}.{size}"
 
@@ -82,7 +82,12 @@ class Stand(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """Its name: a cell's without its load."""
-        return f"{self.layer}.{self.rung}.{self.variant or 'plain'}.{self.nodes}"
+        return f"{self.layer}.{self.rung}.{self.word}.{self.nodes}"
+
+    @property
+    def word(self) -> str:
+        """The variant as a part of a name."""
+        return self.variant.replace(", ", "-").replace(" ", "-") or "plain"
 
 
 class Latency(_Struct, frozen=True, kw_only=True):
@@ -220,5 +225,5 @@ class Head(_Struct, frozen=True, kw_only=True):
     """Role -> processors that it may use; empty: any."""
     cells: list[Cell]
     trials: list[str] = []
-    """Beside the cells: `failover.tcp`, `calls.<cell>`, `growth`."""
+    """Beside the cells: `failover.tcp`, `calls.tcp.1024`, `growth.tcp`."""
     finished: bool = False

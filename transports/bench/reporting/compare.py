@@ -1,0 +1,115 @@
+"""Two saved runs beside one another."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from transports.bench.reporting.select import Figures, load_figures
+from transports.bench.reporting.statistics import Interval, free_ratio
+from transports.bench.reporting.words import times
+from transports.bench.saved.files import SavedRun
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COMPARED: Final = {"p50_us": "median latency", "per_second": "commands a second"}
+MORE_IS_BETTER: Final = ("per_second",)
+MATTERS: Final = ("processor", "kernel", "python", "memory")
+"""Of the machine: where these differ, so do figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One metric of one cell: after over before."""
+
+    cell: str
+    metric: str
+    ratio: Interval
+    regression: bool
+    improvement: bool
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        if self.regression:
+            return "worse"
+        return "better" if self.improvement else "no clear change"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All cells that both runs have, and what makes them hard to compare."""
+
+    changes: list[Change]
+    warnings: list[str]
+
+    def show(self, console: Console) -> None:
+        """For people: regressions first."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("cell")
+        table.add_column("what")
+        table.add_column("after / before", justify="right")
+        table.add_column("verdict")
+        order = sorted(self.changes, key=lambda c: (not c.regression, not c.improvement, c.cell))
+        for change in order:
+            what = COMPARED[change.metric]
+            table.add_row(change.cell, what, times(change.ratio), change.verdict)
+        console.print(table)
+        for warning in self.warnings:
+            console.print(warning, soft_wrap=True)
+        worse = sum(change.regression for change in self.changes)
+        console.print(f"{worse} of {len(self.changes)} figures are worse")
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "changes": [asdict(c) | {"verdict": c.verdict} for c in self.changes],
+            "warnings": self.warnings,
+        }
+
+
+def compare_runs(before: SavedRun, after: SavedRun, threshold: float) -> Comparison:
+    """`threshold` is a share: a change is one if the whole interval is farther than it from 1."""
+    old, new = load_figures(before), load_figures(after)
+    changes = [
+        change
+        for cell in new.samples
+        if cell in old.samples
+        for metric in COMPARED
+        if (change := _change(old, new, cell, metric, threshold))
+    ]
+    return Comparison(changes, _warnings(before, after, new, old))
+
+
+def _change(old: Figures, new: Figures, cell: str, metric: str, threshold: float) -> Change | None:
+    after, before = new.values(cell, metric), old.values(cell, metric)
+    ratio = free_ratio(list(after.values()), list(before.values()))
+    if ratio is None:
+        return None
+    more, less = ratio.low > 1 + threshold, ratio.high < 1 / (1 + threshold)
+    worse, better = (less, more) if metric in MORE_IS_BETTER else (more, less)
+    # One repeat has no interval: a difference of two single figures proves nothing.
+    certain = len(after) > 1 and len(before) > 1
+    return Change(cell, metric, ratio, worse and certain, better and certain)
+
+
+def _warnings(before: SavedRun, after: SavedRun, new: Figures, old: Figures) -> list[str]:
+    warnings: list[str] = []
+    first, second = before.head, after.head
+    for name in MATTERS:
+        if first.machine.get(name) != second.machine.get(name):
+            old_one, new_one = first.machine.get(name), second.machine.get(name)
+            warnings.append(f"{name} differs: {old_one} before, {new_one} after")
+    if first.place != second.place:
+        warnings.append("one run is from inside an emulated machine: the two cannot be compared")
+    if first.effort != second.effort:
+        warnings.append("the two runs took their figures for different times")
+    if first.pins != second.pins or first.settings != second.settings:
+        warnings.append("the nodes' settings or pins differ")
+    missing = len(set(old.samples) ^ set(new.samples))
+    if missing:
+        warnings.append(f"{missing} cells are in one of the runs alone")
+    return warnings

@@ -1,0 +1,72 @@
+"""The figures as data: one JSON document, one CSV with a row for each cell and repeat."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from typing import Any
+
+import msgspec
+
+from transports.bench.reporting.select import METRICS, Figures
+from transports.bench.saved.schema import PARTS, Closed
+
+
+def to_json(figures: Figures) -> str:
+    """The head, every cell with its intervals, and the entries beside the cells."""
+    cells: dict[str, Any] = {}
+    for name in figures.samples:
+        found = {metric: figures.interval(name, metric) for metric in METRICS}
+        cells[name] = {
+            "cell": msgspec.to_builtins(figures.cells[name]),
+            "repeats": len(figures.samples[name]),
+            "parts_us": figures.parts_us(name),
+            **{
+                metric: {"median": value.median, "low": value.low, "high": value.high}
+                for metric, value in found.items()
+                if value
+            },
+        }
+    document = {
+        "head": msgspec.to_builtins(figures.saved.head),
+        "cells": cells,
+        "calls": [msgspec.to_builtins(entry) for entry in figures.calls.values()],
+        "failovers": [msgspec.to_builtins(entry) for entry in figures.failovers],
+        "growths": [msgspec.to_builtins(entry) for entry in figures.growths],
+        "failures": [msgspec.to_builtins(entry) for entry in figures.failures],
+        "skipped": figures.saved.skipped(),
+    }
+    return json.dumps(document, indent=1)
+
+
+def to_csv(figures: Figures) -> str:
+    """Tidy: a row a cell and repeat, a column a metric; costs are for a command."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    named = ("layer", "rung", "variant", "nodes", "load", "command_bytes", "repeat", "commands")
+    writer.writerow([*named, *METRICS, *(f"{part}_us" for part in PARTS)])
+    for name, repeats in figures.samples.items():
+        cell = figures.cells[name]
+        load = cell.load
+        word = load.outstanding if isinstance(load, Closed) else f"open-{load.per_second:g}"
+        for repeat, sample in sorted(repeats.items()):
+            parts = {
+                part: sum(p.parts_seconds.get(part, 0.0) for p in sample.processes)
+                for part in PARTS
+            }
+            writer.writerow(
+                [
+                    cell.layer,
+                    cell.rung,
+                    cell.variant,
+                    cell.nodes,
+                    word,
+                    sample.command_bytes,
+                    repeat,
+                    sample.commands,
+                    *(f"{read(sample):.6g}" for read in METRICS.values()),
+                    *(f"{1e6 * seconds / sample.commands:.6g}" for seconds in parts.values()),
+                ]
+            )
+    return out.getvalue()

@@ -1,0 +1,67 @@
+"""What a reader must know beside the figures: what is missing, what is odd, on what it ran."""
+
+from __future__ import annotations
+
+from transports.bench.reporting.select import Figures
+from transports.bench.reporting.statistics import OUTLIER_SCORE, outliers
+from transports.bench.reporting.words import rate, us
+
+OUTLIERS_MAX = 40
+
+
+def skipped(figures: Figures) -> list[str]:
+    """What could not run, and why; stands with the same reason share a line."""
+    by_reason: dict[str, list[str]] = {}
+    for subject, reason in figures.saved.skipped().items():
+        by_reason.setdefault(reason, []).append(subject)
+    return [f"{', '.join(subjects)}: {reason}" for reason, subjects in by_reason.items()]
+
+
+def failures(figures: Figures) -> list[str]:
+    """What gave no figure, and why."""
+    return [
+        f"{failure.cell}, repeat {failure.repeat + 1}: {failure.reason}"
+        for failure in figures.failures
+    ]
+
+
+def odd(figures: Figures) -> list[str]:
+    """Repeats that are far from the others of their cell. They are in the medians all the same."""
+    lines: list[str] = []
+    for cell in figures.samples:
+        for metric, show in (("p50_us", us), ("per_second", rate)):
+            values = figures.values(cell, metric)
+            found = outliers(values)
+            if found:
+                middle = figures.interval(cell, metric)
+                assert middle is not None
+                shown = ", ".join(f"{show(values[n])} in repeat {n + 1}" for n in found)
+                lines.append(f"{cell}: {shown}; the median is {show(middle.median)}")
+    if len(lines) > OUTLIERS_MAX:
+        rest = len(lines) - OUTLIERS_MAX
+        lines = [*lines[:OUTLIERS_MAX], f"and {rest} more: see data.csv"]
+    return lines
+
+
+def method(figures: Figures) -> list[tuple[str, str]]:
+    """How, on what and with what it was measured."""
+    head = figures.saved.head
+    effort = head.effort
+    pins = "; ".join(f"{role}: {', '.join(map(str, on))}" for role, on in head.pins.items())
+    unfinished = "" if head.finished else "; it was interrupted, and not finished"
+    return [
+        (
+            "run",
+            f"{effort.repeats} interleaved repeats, {effort.seconds:g} s a load after "
+            f"{effort.warm_seconds:g} s of warm-up{unfinished}",
+        ),
+        ("began", head.began),
+        *head.machine.items(),
+        ("versions", ", ".join(f"{name} {found}" for name, found in head.versions.items())),
+        ("processors of each role", pins or "any"),
+        ("nodes take the time of their parts", "yes" if effort.instrument else "no"),
+        *((name, str(value)) for name, value in head.settings.items()),
+        ("outlier", f"a modified z-score above {OUTLIER_SCORE:g}, by the median deviation"),
+        ("interval", "95 %, percentile bootstrap of the median, 2,000 resamples"),
+        ("repeats it", head.command),
+    ]
