@@ -3,18 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint bench kmod-test kmod-test-debug kmod-run kmod-shell kmod-figures clean
+.PHONY: help setup demo test lint bench microbench kmod-test kmod-test-debug kmod-run kmod-shell \
+	kmod-figures kmod-bench clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
 	@echo "make test   every check: types, style, import fence, tests"
 	@echo "make lint   types, style and import fence alone"
-	@echo "make bench  what a commit costs, beside PySyncObj"
+	@echo "make bench  what each layer costs, in about a minute, and a page that shows it"
 	@echo "make kmod-test        builds the kernel module, tests it on a Debian kernel in QEMU"
 	@echo "make kmod-test-debug  the same on a kernel with KASAN, lockdep and fault injection"
 	@echo "make kmod-run CMD=... runs a command there, with the module loaded"
 	@echo "make kmod-shell       a shell there"
 	@echo "make kmod-figures     what an echo and a decision cost there, in user space and in the kernel"
+	@echo "make kmod-bench       paxos bench there: every layer, the module's too"
 	@echo "make clean  remove what these commands made"
 
 # Made again when pyproject.toml changes, so that a fresh clone and an old one agree.
@@ -43,11 +45,16 @@ lint: setup
 	@$(BIN)/lint-imports --no-logo
 
 bench: setup
-	@$(BIN)/paxos bench commit
+	@$(BIN)/paxos bench --quick --report
 
 # OPTIONS (see kmod/vm/run.py --help) and CMD are handed down by make itself.
 kmod-test kmod-test-debug kmod-run kmod-shell: setup
 	@$(MAKE) --no-print-directory -C kmod/vm $(@:kmod-%=%) PYTHON=$(abspath $(BIN))/python
+
+# All layers and those of the module, inside the emulated machine; into FOLDER, or a new one.
+kmod-bench: setup
+	@$(MAKE) --no-print-directory -C kmod/vm bench PYTHON=$(abspath $(BIN))/python \
+	  FOLDER=$(abspath $(or $(FOLDER),paxos-bench-vm))
 
 # A few minutes, and quicker on a quiet machine. OPTIONS: see kmod/vm/figures.py --help
 kmod-figures: setup

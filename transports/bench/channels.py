@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from transports._packets import pack, unpack
+from transports._paxos_device import MODE_ECHO, PaxosDevice, make_config
+from transports.api import FIRST_CLIENT_ID
 from transports.bench.wire import Message, say
 
 ANSWER_SECONDS = 3
@@ -20,6 +24,8 @@ FRONT, BACK = (0x88B5, 0x88B6), (0x88B7, 0x88B8)
 hears whatever has its EtherType, on `lo` also what it sends. Loopback and the laboratory only."""
 ETHERNET_HEADER_BYTES = 14
 PACKET_HOST = 0
+KMOD_ECHO = 1
+"""The module's endpoint."""
 BUFFER_BYTES = 65_536
 SOCKET_BYTES = 4 << 20
 
@@ -198,15 +204,50 @@ def connect_zeromq(job: Message) -> Channel:
     return Channel(dealer.send, lambda _size: dealer.recv(), dealer.recv)
 
 
+# The kernel module, which sends back every packet that is for its endpoint.
+
+
+def listen_kmod(job: Message) -> Callable[[], Channel]:
+    """Have the module echo, as long as this process lives, and say on which MAC."""
+    with open(f"/sys/class/net/{job['interface']}/address") as address:
+        own = bytes.fromhex(address.read().strip().replace(":", ""))
+    device = PaxosDevice("/dev/paxos")
+    device.configure(make_config(MODE_ECHO, KMOD_ECHO, job["interface"], {KMOD_ECHO: own}))
+    say({"ready": own.hex()})
+
+    def never() -> bytes:
+        threading.Event().wait()
+        raise AssertionError(f"the echo of {device.fd} is the kernel's")
+
+    return lambda: Channel(lambda _data: None, lambda _size: never(), never)
+
+
+def connect_kmod(job: Message) -> Channel:
+    """A packet socket whose packets are those of the module."""
+    sock, own = _open_packets(job, FRONT[0])
+    plain = _packet_channel(time_out(sock), own, bytes.fromhex(job["next"]), FRONT[0])
+
+    def send(data: bytes) -> None:
+        plain.send(pack(FIRST_CLIENT_ID, KMOD_ECHO, [data]))
+
+    def receive_some() -> bytes:
+        _sender, _receiver, (frame,) = unpack(memoryview(plain.receive_some()), padded=True)
+        return frame
+
+    return Channel(send, lambda _size: receive_some(), receive_some)
+
+
 LISTEN: dict[str, Callable[[Message], Callable[[], Channel]]] = {
     "tcp": listen_tcp,
     "udp": listen_udp,
     "ethernet": listen_ethernet,
     "zeromq": listen_zeromq,
+    "kmod": listen_kmod,
 }
 CONNECT: dict[str, Callable[[Message], Channel]] = {
     "tcp": connect_tcp,
     "udp": connect_udp,
     "ethernet": connect_ethernet,
     "zeromq": connect_zeromq,
+    "kmod": connect_kmod,
 }

@@ -5,15 +5,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
+from click.core import ParameterSource
 
 from transports.node.cli.failures import Misuse
 from transports.node.cli.options import JSON
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+GIVEN: Final = ParameterSource.COMMANDLINE
 
 
 class Shown(Protocol):
@@ -62,13 +66,14 @@ def print_report(report: Shown, output: str) -> None:
 
 
 def repeat_command(context: click.Context, leave_out: Collection[str]) -> list[str]:
-    """The words that measure the same again, without the options of these names."""
-    words = ["paxos", "bench", context.info_name or ""]
+    """The words that measure the same again: what was given, without the options of these names."""
+    words = context.command_path.split()
     for option in context.command.params:
-        name, value = option.name or "", context.params.get(option.name or "")
-        if name in leave_out or value in (None, False, option.default):
+        name = option.name or ""
+        if name in leave_out or context.get_parameter_source(name) is not GIVEN:
             continue
-        words.append(option.opts[0])
-        if value is not True:
+        value = context.params[name]
+        words.append(option.secondary_opts[0] if value is False else option.opts[0])
+        if not isinstance(value, bool):
             words.append(f"{value:g}" if isinstance(value, float) else str(value))
     return [shlex.quote(word) for word in words]

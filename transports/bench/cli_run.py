@@ -71,9 +71,14 @@ def read_order(context: click.Context) -> Order:
     from transports.bench.ladder.command import Order
     from transports.bench.ladder.plan import (
         FULL,
+        FULL_ROWS,
         FULL_TRIALS,
         HOST_LAYERS,
         QUICK,
+        QUICK_ROWS,
+        VM,
+        VM_LAYERS,
+        VM_ROWS,
         Choice,
         plan_cells,
     )
@@ -81,8 +86,13 @@ def read_order(context: click.Context) -> Order:
     from transports.bench.saved.schema import RUNGS, Effort
 
     options = context.params
+    rows, layers, usual = (FULL_ROWS, HOST_LAYERS, FULL)
+    if options["quick"]:
+        rows, usual = QUICK_ROWS, QUICK
+    if options["place"] == "vm":
+        rows, layers, usual = VM_ROWS, VM_LAYERS, VM
     choice = Choice(
-        layers=words.read_layers(options["layers"]) if options["layers"] else HOST_LAYERS,
+        layers=words.read_layers(options["layers"]) if options["layers"] else layers,
         rungs=words.read_rungs(options["rungs"]) if options["rungs"] else RUNGS,
         variants=words.read_variants(options["variants"]) if options["variants"] else (),
         loads=words.read_loads(options["loads"]) if options["loads"] else (),
@@ -90,13 +100,13 @@ def read_order(context: click.Context) -> Order:
         nodes=words.read_nodes(options["nodes"]) if options["nodes"] else (),
         peers=options["peers"],
     )
-    cells = plan_cells(choice, quick=options["quick"])
-    usual_trials = () if options["quick"] or _narrowed(options) else FULL_TRIALS
+    cells = plan_cells(choice, rows, quick=options["quick"])
+    whole = options["place"] == "host" and not options["quick"] and not _narrowed(options)
+    usual_trials = FULL_TRIALS if whole else ()
     kinds = words.read_trials(options["trials"]) if options["trials"] else usual_trials
     trials = [trial.id for trial in plan_trials(kinds, choice.layers)]
     if not cells and not trials:
         raise Misuse("these options leave nothing to measure: name fewer of them")
-    usual = QUICK if options["quick"] else FULL
     seconds = options["seconds"]
     if seconds is not None and math.isnan(seconds):
         raise Misuse("--seconds: nan is no length of time")
@@ -106,17 +116,13 @@ def read_order(context: click.Context) -> Order:
         seconds=seconds or usual.seconds,
         instrument=options["instrument"],
     )
-    command = " ".join(["paxos", *repeat_command(context, OUTSIDE)[1:-1], *_given(context)])
+    command = " ".join(repeat_command(context, OUTSIDE))
     return Order(cells, trials, effort, command, options["pin"], options["place"])
 
 
 def _narrowed(options: dict[str, Any]) -> bool:
     """Whether only some of it is wanted: then trials are asked for by name."""
     return any(options[name] for name in ("rungs", "variants", "loads", "payloads", "nodes"))
-
-
-def _given(context: click.Context) -> list[str]:
-    return repeat_command(context, OUTSIDE)[3:]
 
 
 def show(saved: SavedRun, output: str) -> None:

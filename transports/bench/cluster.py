@@ -49,6 +49,8 @@ class Setup:
     place: Place = LOOPBACK
     core: CoreKind = "python"
     nodes: tuple[int, ...] = NODES
+    mode: str = ""
+    """Of the transport `kmod`."""
     parts: bool = False
     """Whether nodes say where their time goes."""
 
@@ -79,12 +81,15 @@ def node_addresses(setup: Setup) -> list[str]:
 
 def config_text(setup: Setup, store: StoreKind, addresses: list[str]) -> str:
     """The TOML of a cluster: all defaults, but for how soon the log is trimmed."""
-    options = setup.place.transport_options(setup.transport)
+    options = dict(setup.place.transport_options(setup.transport))
+    if setup.mode:
+        options["mode"] = setup.mode
     lines = [
         'cluster = "bench"',
         f"transport = {json.dumps(setup.transport)}",
         f'store = "{store}"',
-        f'core = "{setup.core}"',
+        # A replica in the kernel has its core there.
+        *([f'core = "{setup.core}"'] if setup.mode != "replica" else []),
         "[limits]",
         f"log_bytes_max = {setup.log_bytes_max}",
         "[log]",

@@ -19,8 +19,8 @@ class Layer:
     title: str
     veth: bool = False
     """In the laboratory, every process in a network namespace of its own."""
-    kernel: bool = False
-    """Through the kernel module: runs where that is loaded."""
+    mode: str = ""
+    """Of the kernel module: runs where that is loaded."""
 
     @property
     def one_process(self) -> bool:
@@ -40,8 +40,8 @@ LAYERS: Final = {
         Layer("udp-veth", "udp", "UDP, veth", veth=True),
         Layer("zeromq-veth", "zeromq", "ZeroMQ over TCP, veth", veth=True),
         Layer("ethernet-veth", "ethernet", "Ethernet, veth", veth=True),
-        Layer("kmod-relay", "kmod", "kernel module as relay, veth", veth=True, kernel=True),
-        Layer("kmod-replica", "kmod", "replica in the kernel, veth", veth=True, kernel=True),
+        Layer("kmod-relay", "kmod", "kernel module as relay, veth", veth=True, mode="relay"),
+        Layer("kmod-replica", "kmod", "replica in the kernel, veth", veth=True, mode="replica"),
     )
 }
 

@@ -84,6 +84,7 @@ def make_setup(stand: Stand, ground: Ground) -> Setup:
         log_bytes_max=LOG_BYTES_MAX,
         place=ground.place,
         core=core,
+        mode=LAYERS[stand.layer].mode,
         nodes=tuple(range(1, stand.nodes + 1)),
         parts=ground.effort.instrument,
     )

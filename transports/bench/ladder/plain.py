@@ -90,9 +90,12 @@ class PlainKind:
 
     def unavailable(self, stand: Stand) -> str:
         """Whatever joins processes by sockets."""
-        if LAYERS[stand.layer].transport in ADDED_BYTES:
+        layer = LAYERS[stand.layer]
+        if layer.transport in ADDED_BYTES:
             return ""
-        return f"{LAYERS[stand.layer].title} has no plain sockets"
+        if stand.rung == "echo" and stand.layer == "kmod-relay":
+            return ""
+        return f"{layer.title}: there is no socket of its own for this rung"
 
     def open(self, stand: Stand, ground: Ground) -> AbstractAsyncContextManager[Running]:
         """The processes, each told where the one behind listens. Raises `MeasureFailed`."""

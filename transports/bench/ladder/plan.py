@@ -11,7 +11,7 @@ import msgspec
 from transports.bench.ladder.layers import LAYERS
 from transports.bench.saved.schema import LARGEST, RUNGS, Cell, Closed, Effort, Open, Rung
 
-HOST_LAYERS: Final = tuple(layer.id for layer in LAYERS.values() if not layer.kernel)
+HOST_LAYERS: Final = tuple(layer.id for layer in LAYERS.values() if not layer.mode)
 C_LAYERS: Final = ("tcp", "udp", "ethernet", "udp-veth", "ethernet-veth")
 """Where the C core is measured too."""
 PYSYNCOBJ_LOADS: Final = {
@@ -33,7 +33,7 @@ OPEN_PER_SECOND: Final = 20_000.0
 class Choice:
     """What a run was asked to measure; empty: what its plan has."""
 
-    layers: tuple[str, ...] = HOST_LAYERS
+    layers: tuple[str, ...]
     rungs: tuple[Rung, ...] = RUNGS
     variants: tuple[str, ...] = ()
     loads: tuple[Closed | Open, ...] = ()
@@ -56,7 +56,7 @@ class Row:
     """Also by plan."""
 
 
-FULL_ROWS: Final = (
+FULL_ROWS: Final[tuple[Row, ...]] = (
     Row("echo", (1, 64)),
     Row("hops", (1,)),
     Row("quorum", (1, 64, 1024)),
@@ -65,7 +65,7 @@ FULL_ROWS: Final = (
     Row("durable", (1, 64, 1024), "python"),
     Row("paxos", (1, 64, 1024), "c"),
 )
-QUICK_ROWS: Final = (
+QUICK_ROWS: Final[tuple[Row, ...]] = (
     Row("echo", (1,)),
     Row("quorum", (1,)),
     Row("paxos", (1, 1024), "python"),
@@ -73,12 +73,29 @@ QUICK_ROWS: Final = (
 )
 
 
-def plan_cells(choice: Choice, *, quick: bool) -> list[Cell]:
+VM_LAYERS: Final = (
+    "tcp-veth",
+    "udp-veth",
+    "zeromq-veth",
+    "ethernet-veth",
+    "kmod-relay",
+    "kmod-replica",
+)
+"""Inside the emulated machine: all that share its veth."""
+VM_ROWS: Final[tuple[Row, ...]] = (
+    Row("echo", (1, 64)),
+    Row("quorum", (1,)),
+    Row("paxos", (1, 64, 1024), "python"),
+    Row("durable", (1,), "python"),
+)
+VM: Final = Effort(repeats=3, warm_seconds=0.5, seconds=1.5)
+
+
+def plan_cells(choice: Choice, rows: Sequence[Row], *, quick: bool) -> list[Cell]:
     """The cells, in the order in which a repeat measures them: by rung, then by layer.
 
     Layers that are compared follow one another, so that a machine that drifts hurts them alike.
     """
-    rows = QUICK_ROWS if quick else FULL_ROWS
     cells: list[Cell] = []
     for row in rows:
         if row.rung not in choice.rungs:

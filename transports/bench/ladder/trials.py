@@ -77,7 +77,7 @@ def plan_trials(kinds: Iterable[str], layers: Iterable[str]) -> list[Trial]:
         if kind == "calls":
             trials += [Trial(kind, layer, number) for number in CALLS_LOADS for layer in chosen]
         elif kind == "growth":
-            trials += [Trial(kind, layer) for layer in chosen[:1]]
+            trials += [Trial(kind, layer) for layer in chosen if not LAYERS[layer].one_process][:1]
         else:
             trials += [Trial(kind, layer) for layer in chosen]
     return trials

@@ -125,7 +125,8 @@ def _lines(figures: Figures, kind: str) -> Figure | None:
         panel.set(xscale="log", yscale="log", title=name)
         plain_ticks(panel, "x")
         plain_ticks(panel, "y")
-        panel.legend()
+        if panel.has_data():
+            panel.legend()
     if kind == "throughput":
         panels[0].set_ylabel("median latency, ms (log)")
         figure.supxlabel("commands a second (log); outstanding: 1 to 1,024", fontsize=10, color=INK)
@@ -157,7 +158,8 @@ def distribution(figures: Figures) -> Figure | None:
             panel.plot(across[middle], up[middle], style.marker, color=style.colour)
         panel.set(xscale="log", title=name, ylim=(0, 100))
         plain_ticks(panel, "x")
-        panel.legend(loc="lower right")
+        if panel.has_data():
+            panel.legend(loc="lower right")
     panels[0].set_ylabel("per cent of commands")
     figure.supxlabel("at most so many microseconds (log); one outstanding", fontsize=10, color=INK)
     return figure if drawn else None
@@ -242,7 +244,7 @@ def _stacked(
                     label=name if place == 0 else None,
                 )
                 left += width
-            panel.text(left, place, f" {left:.3g}", va="center", fontsize=9, color=INK)
+            panel.text(left, place, f" {short(left)}", va="center", fontsize=9, color=INK)
         panel.margins(x=0.12)
         panel.set_title(f"{number:,} outstanding")
         panel.set_xlabel(label)
@@ -279,7 +281,7 @@ def calls(figures: Figures) -> Figure | None:
             style = look(layer)
             hatch = "///" if style.dashes == "--" else ""
             panel.barh(place, value, color=style.colour, hatch=hatch, edgecolor="white")
-            panel.text(value, place, f" {value:.3g}", va="center", fontsize=9, color=INK)
+            panel.text(value, place, f" {short(value)}", va="center", fontsize=9, color=INK)
         panel.set_title(name)
         panel.margins(x=0.18)
         panel.grid(axis="y", visible=False)
@@ -363,6 +365,7 @@ def cores(figures: Figures) -> Figure | None:
                     label=("Python core", "C core")[index] if place == 0 else None,
                 )
         panel.set_title(name)
+        panel.xaxis.set_major_formatter(_plain)
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(layers)), [title(layer) for layer in layers])
     panels[0].invert_yaxis()
@@ -445,7 +448,12 @@ def plain_ticks(panel: Axes, axis: str) -> None:
     which.set_minor_formatter(NullFormatter())
 
 
-def _plain(value: float, _place: int | None = None) -> str:
+def short(value: float) -> str:
+    """Three digits at most, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _plain(value: float, _place: float | None = None) -> str:
     if value >= 1_000_000:
         return f"{value / 1_000_000:g} M"
     if value >= 10_000:

@@ -29,7 +29,7 @@ def test_a_full_disk_is_one_line(command: str, unbuffered: str) -> None:
     assert said == "paxos: the output cannot be written (No space left on device)\n"
 
 
-@pytest.mark.parametrize("command", ["transports", "init --example", "bench commit"])
+@pytest.mark.parametrize("command", ["transports", "init --example", "bench"])
 def test_a_closed_output_is_one_line(command: str) -> None:
     status, said = shell(f"{PAXOS} {command} >&-")
     assert status == 1
