@@ -11,6 +11,7 @@ help:
 	@echo "make test   every check: types, style, import fence, tests"
 	@echo "make lint   types, style and import fence alone"
 	@echo "make bench  what each layer costs, in about a minute, and a page that shows it"
+	@echo "make microbench  what codec, core and framing cost by themselves, in seconds"
 	@echo "make kmod-test        builds the kernel module, tests it on a Debian kernel in QEMU"
 	@echo "make kmod-test-debug  the same on a kernel with KASAN, lockdep and fault injection"
 	@echo "make kmod-run CMD=... runs a command there, with the module loaded"
@@ -60,5 +61,10 @@ kmod-bench: setup
 kmod-figures: setup
 	@$(BIN)/python kmod/vm/figures.py --write docs/kernel-figures.md $(OPTIONS)
 
+# Seconds. OPTIONS: those of pytest-benchmark
+microbench: setup
+	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-enable --benchmark-only \
+	  --benchmark-columns=median,iqr,ops --benchmark-sort=name --benchmark-max-time=0.3 $(OPTIONS)
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .benchmarks

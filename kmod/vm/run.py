@@ -80,6 +80,8 @@ def verdict(outcome: machine.Outcome) -> list[str]:
 
 def run(options: argparse.Namespace, out: Path) -> int:
     """Builds, boots, judges, and says so; returns the exit status."""
+    if (out / "module").exists():
+        raise CannotRun(f"{out} is of another run: name another --out, or remove it")
     started = time.monotonic()
     chosen = kernel.debug_kernel() if options.kernel == "debug" else kernel.stock_kernel()
     built = None

@@ -27,7 +27,7 @@ from transports.node.cli.options import output_option
 )
 @click.option("--layers", help="Which layers, comma-separated.  [default: all user-space ones]")
 @click.option("--rungs", help="Which rungs: echo,hops,quorum,paxos,durable.  [default: all]")
-@click.option("--variants", help="Which cores: python,c,kernel.  [default: all]")
+@click.option("--variants", help="Which cores: python,c,plain-c,kernel.  [default: all]")
 @click.option("--nodes", help="Clusters of how many: 3,5.  [default: the plan's]")
 @click.option("--loads", help="So many outstanding, or open-RATE: 1,64,open-5000.")
 @click.option("--payloads", help="Bytes of a command, or max: 64,1000,max.")

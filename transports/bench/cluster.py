@@ -32,7 +32,7 @@ AGREE_SECONDS = 60.0
 POLL_SECONDS = 0.02
 LOAD_SPARE_SECONDS = 40.0
 """What a load may take beyond its own time: starting, an election, draining."""
-DISK_BYTES_MIN = 1 << 30
+DISK_BYTES_MIN = 1 << 28
 COMMAND_BYTES = 64
 
 

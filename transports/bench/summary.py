@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 US_PER_MS = 1000
+SUBJECTS_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ class Summary:
             console.print(line, soft_wrap=True)
 
     def _notes(self) -> list[str]:
-        lines = [f"{subject} was left out: {why}" for subject, why in self.saved.skipped().items()]
+        lines = [f"left out: {line}" for line in grouped(self.saved.skipped().items())]
         failures = [entry for entry in self.saved.entries if isinstance(entry, Failure)]
-        lines += [f"{f.cell}, repeat {f.repeat + 1}, gave no figure: {f.reason}" for f in failures]
+        named = [(f"{f.cell}, repeat {f.repeat + 1}", f.reason) for f in failures]
+        lines += [f"no figure: {line}" for line in grouped(named)]
         effort = self.saved.head.effort
         lines.append(
             f"Medians of {effort.repeats} interleaved repeats of {effort.seconds:g} s; CPU and "
@@ -76,6 +78,20 @@ class Summary:
                 msgspec.to_builtins(e) for e in self.saved.entries if isinstance(e, Failure)
             ],
         }
+
+
+def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
+    """(subject, reason) as lines; subjects with the same reason share one, the many cut short."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for subject, reason in reasons:
+        by_reason[reason].append(subject)
+    return [f"{_some(subjects)}: {reason}" for reason, subjects in by_reason.items()]
+
+
+def _some(subjects: list[str]) -> str:
+    rest = len(subjects) - SUBJECTS_MAX
+    shown = "; ".join(subjects[:SUBJECTS_MAX])
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def summarise_run(saved: SavedRun) -> Summary:

@@ -169,6 +169,15 @@ static int by_size(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
+static void keep_latencies(const struct load *load, u64 kept)
+{
+	FILE *out = fopen(load->options->latencies, "wb");
+	bool whole = out && fwrite(load->latency_ns, sizeof(*load->latency_ns), kept, out) == kept;
+
+	if ((out && fclose(out)) || !whole)
+		fprintf(stderr, "px_node: %s: cannot be written\n", load->options->latencies);
+}
+
 /**
  * load_report() - one line of JSON
  * @load: the client
@@ -185,6 +194,8 @@ void load_report(struct load *load, const char *mode, FILE *out)
 		puts("done");
 		fflush(stdout);
 	}
+	if (load->options->latencies)
+		keep_latencies(load, kept);
 	qsort(load->latency_ns, kept, sizeof(*load->latency_ns), by_size);
 	for (u64 i = 0; i < kept; i++)
 		sum += load->latency_ns[i];

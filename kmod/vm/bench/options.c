@@ -16,6 +16,7 @@ const char options_usage[] =
 "  --commands C      stop after so many; without, when the time is over\n"
 "  --warm-up C       commands before figures are taken (100)\n"
 "  --hold            between the two say \"ready\" and wait for a line of stdin; then \"done\"\n"
+"  --latencies FILE  write all of them there, in ns, 32 bits each, as the machine has them\n"
 "  --seconds S       stop after so long, whatever happens (10)\n"
 "  --tick-us T       (20000)       --ethertype E  (0x88b5)\n"
 "  --memory-mb M     (64)          --window W     slots open at a time (32)\n"
@@ -60,7 +61,7 @@ static bool read_member(struct paxos_config *config, const char *text)
 }
 
 enum { INTERFACE = 1, NODE, MEMBER, OUTSTANDING, BYTES, COMMANDS, WARM_UP, SECONDS, TICK_US,
-	ETHERTYPE, MEMORY_MB, WINDOW, SEED, CLUSTER, DEVICE, HOLD };
+	ETHERTYPE, MEMORY_MB, WINDOW, SEED, CLUSTER, DEVICE, HOLD, LATENCIES };
 
 static const struct option words_known[] = {
 	{ "interface", 1, NULL, INTERFACE }, { "node", 1, NULL, NODE },
@@ -71,6 +72,7 @@ static const struct option words_known[] = {
 	{ "memory-mb", 1, NULL, MEMORY_MB }, { "window", 1, NULL, WINDOW },
 	{ "seed", 1, NULL, SEED }, { "cluster", 1, NULL, CLUSTER },
 	{ "device", 1, NULL, DEVICE }, { "hold", 0, NULL, HOLD },
+	{ "latencies", 1, NULL, LATENCIES },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -127,6 +129,9 @@ static bool read_option(struct options *options, int word, char *text)
 		return strlen(text) < PAXOS_INTERFACE_BYTES;
 	case DEVICE:
 		options->device = text;
+		return true;
+	case LATENCIES:
+		options->latencies = text;
 		return true;
 	case HOLD:
 		options->hold = true;

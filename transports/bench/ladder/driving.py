@@ -66,7 +66,8 @@ async def _look(running: Running, place: Place, said: Message) -> _Look:
 
 def client_role(running: Running) -> str:
     """What the process that loads is called."""
-    return next(role for role, pid in running.pids.items() if pid == running.client.pid)
+    found = (role for role, pid in running.pids.items() if pid == running.client.pid)
+    return next(found, "")
 
 
 def _figure(

@@ -10,6 +10,7 @@ from transports.bench.ladder.layers import LAYERS, why_not
 from transports.bench.ladder.memory import MemoryKind
 from transports.bench.ladder.paxos import PaxosKind
 from transports.bench.ladder.plain import PlainKind
+from transports.bench.ladder.plain_c import VARIANT, PlainCKind
 from transports.bench.ladder.stands import StandKind
 from transports.bench.peers.etcd import EtcdKind
 from transports.bench.peers.pysyncobj import PySyncObjKind
@@ -43,6 +44,8 @@ def kind_of(stand: Stand) -> StandKind | None:
     """Who opens `stand`; None if nobody can."""
     if stand.layer in PEER_KINDS:
         return PEER_KINDS[stand.layer]
+    if stand.variant == VARIANT:
+        return PlainCKind()
     one_process = LAYERS[stand.layer].one_process
     return (MEMORY_KINDS if one_process else RUNG_KINDS).get(stand.rung)
 

@@ -12,6 +12,7 @@ from transports.bench.ladder.layers import LAYERS
 from transports.bench.saved.schema import LARGEST, RUNGS, Cell, Closed, Effort, Open, Rung
 
 HOST_LAYERS: Final = tuple(layer.id for layer in LAYERS.values() if not layer.mode)
+PLAIN_C_LAYERS: Final = ("ethernet-veth", "kmod-replica")
 C_LAYERS: Final = ("tcp", "udp", "ethernet", "udp-veth", "ethernet-veth")
 """Where the C core is measured too."""
 PYSYNCOBJ_LOADS: Final = {
@@ -64,6 +65,7 @@ FULL_ROWS: Final[tuple[Row, ...]] = (
     Row("paxos", (1, 1024), "python", nodes=5),
     Row("durable", (1, 64, 1024), "python"),
     Row("paxos", (1, 64, 1024), "c"),
+    Row("paxos", (1, 64), "plain-c"),
 )
 QUICK_ROWS: Final[tuple[Row, ...]] = (
     Row("echo", (1,)),
@@ -86,6 +88,7 @@ VM_ROWS: Final[tuple[Row, ...]] = (
     Row("echo", (1, 64)),
     Row("quorum", (1,)),
     Row("paxos", (1, 64, 1024), "python"),
+    Row("paxos", (1, 64), "plain-c"),
     Row("durable", (1,), "python"),
 )
 VM: Final = Effort(repeats=3, warm_seconds=0.5, seconds=1.5)
@@ -126,11 +129,14 @@ def _has(layer: str, row: Row) -> bool:
     """Whether the row makes sense there: one process has no hops, and C is measured on some."""
     if row.variant == "c":
         return layer in C_LAYERS
+    if row.variant == "plain-c":
+        return layer in PLAIN_C_LAYERS
     return row.rung != "hops" or not LAYERS[layer].one_process
 
 
 def _cells(row: Row, layer: str) -> Iterator[Cell]:
-    variant = "kernel" if layer == "kmod-replica" and row.variant else row.variant
+    in_kernel = layer == "kmod-replica" and row.variant == "python"
+    variant = "kernel" if in_kernel else row.variant
 
     def cell(load: Closed | Open, command_bytes: int = 64) -> Cell:
         return Cell(

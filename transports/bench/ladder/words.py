@@ -13,7 +13,7 @@ from transports.node.cli.failures import Misuse
 OUTSTANDING_MAX = 16_384
 PER_SECOND_MAX = 1_000_000
 PAYLOAD_BYTES_MAX = 1 << 20
-VARIANTS = ("python", "c", "kernel")
+VARIANTS = ("python", "c", "plain-c", "kernel")
 NODES = (3, 5)
 
 _T = TypeVar("_T")

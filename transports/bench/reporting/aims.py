@@ -126,10 +126,12 @@ def _c_core(figures: Figures) -> Aim:
         for layer in ("udp", "ethernet", "udp-veth", "ethernet-veth")
         if (value := _p50(figures, figures.find(layer, "paxos", "c")))
     ]
+    plain = _p50(figures, figures.find("ethernet-veth", "paxos", "plain-c"))
     if not found:
         return _open(what, aim)
     least, layer = min(found)
-    return Aim(what, aim, f"{us(least)}, {layer}", least <= 150)
+    beside = f"; without Python {us(plain.median)}" if plain else ""
+    return Aim(what, aim, f"{us(least)}, {layer}{beside}", least <= 150)
 
 
 def _floor(figures: Figures, layer: str) -> Aim:

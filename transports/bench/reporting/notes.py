@@ -5,24 +5,22 @@ from __future__ import annotations
 from transports.bench.reporting.select import Figures
 from transports.bench.reporting.statistics import OUTLIER_SCORE, outliers
 from transports.bench.reporting.words import rate, us
+from transports.bench.summary import grouped
 
 OUTLIERS_MAX = 40
 
 
 def skipped(figures: Figures) -> list[str]:
     """What could not run, and why; stands with the same reason share a line."""
-    by_reason: dict[str, list[str]] = {}
-    for subject, reason in figures.saved.skipped().items():
-        by_reason.setdefault(reason, []).append(subject)
-    return [f"{', '.join(subjects)}: {reason}" for reason, subjects in by_reason.items()]
+    return grouped(figures.saved.skipped().items())
 
 
 def failures(figures: Figures) -> list[str]:
     """What gave no figure, and why."""
-    return [
-        f"{failure.cell}, repeat {failure.repeat + 1}: {failure.reason}"
+    return grouped(
+        (f"{failure.cell}, repeat {failure.repeat + 1}", failure.reason)
         for failure in figures.failures
-    ]
+    )
 
 
 def odd(figures: Figures) -> list[str]:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OUTSTANDING: Final = (1, 8, 64, 256, 1024)
+CORES: Final = {
+    "python": "Python core",
+    "c": "C core in the Python node",
+    "plain-c": "C core, no Python, client in the leader",
+}
 RUNG_WORDS: Final = {
     "echo": "echo, plain sockets",
     "hops": "four hops, plain sockets",
@@ -72,13 +77,25 @@ def ladder(figures: Figures) -> Figure | None:
             panel.plot([found.low, found.high], [place, place], color=colour, linewidth=2, zorder=2)
             panel.plot(found.median, place, marker, color=colour, markersize=8, zorder=3)
         panel.plot([], [], marker, color=colour, label=RUNG_WORDS[rung])
+    _without_python(figures, panel, layers)
     panel.set_xscale("log")
     panel.set_yticks(range(len(layers)), [title(layer) for layer in layers])
     panel.invert_yaxis()
     panel.set_xlabel("one command outstanding, median, microseconds (log)")
     plain_ticks(panel, "x")
-    figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=6, frameon=False, fontsize=8.5)
     return figure
+
+
+def _without_python(figures: Figures, panel: Axes, layers: Sequence[str]) -> None:
+    """The C core in a plain C loop, where it was measured."""
+    colour = PALETTE["kmod"][0]
+    label: str | None = "C core, no Python"
+    for place, layer in enumerate(layers):
+        found = figures.interval(figures.find(layer, "paxos", "plain-c"), "p50_us")
+        if found is not None:
+            panel.plot(found.median, place, "P", color=colour, markersize=9, label=label)
+            label = None
 
 
 def _variant(layer: str) -> str:
@@ -340,37 +357,47 @@ def cores(figures: Figures) -> Figure | None:
     ]
     if not layers:
         return None
-    many = most_outstanding(figures)
-    figure, panels = new_figure(2, size=(8.6, 1.8 + 0.5 * len(layers)), sharey=True)
+    many = (
+        64 if figures.find(layers[0], "paxos", "c", outstanding=64) else most_outstanding(figures)
+    )
+    figure, panels = new_figure(2, size=(8.6, 1.8 + 0.6 * len(layers)), sharey=True)
     for panel, (number, metric, name) in zip(
         panels,
-        ((1, "p50_us", "alone, median, microseconds"), (many, "per_second", "commands a second")),
+        (
+            (1, "p50_us", "alone, median, microseconds"),
+            (many, "per_second", f"{many} outstanding, commands a second"),
+        ),
         strict=True,
     ):
-        for index, variant in enumerate(("python", "c")):
+        for index, (variant, label) in enumerate(CORES.items()):
             for place, layer in enumerate(layers):
                 cell = figures.find(layer, "paxos", variant, outstanding=number)
                 found = figures.interval(cell, metric)
                 if found is None:
                     continue
                 panel.barh(
-                    place + 0.4 * index - 0.2,
+                    place + 0.28 * (index - 1),
                     found.median,
-                    height=0.36,
+                    height=0.26,
                     xerr=[[found.median - found.low], [found.high - found.median]],
-                    color=STEPS[3 * index],
+                    color=STEPS[(0, 3, 5)[index]],
                     hatch=HATCHES[index],
                     edgecolor="white",
                     ecolor=INK,
-                    label=("Python core", "C core")[index] if place == 0 else None,
                 )
+                if number == 1:
+                    panel.text(
+                        found.high, place + 0.28 * (index - 1), f" {short(found.median)}",
+                        va="center", fontsize=8.5, color=INK,
+                    )  # fmt: skip
+            panel.barh([0], [0], color=STEPS[(0, 3, 5)[index]], hatch=HATCHES[index], label=label)
         panel.set_title(name)
         panel.xaxis.set_major_formatter(_plain)
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(layers)), [title(layer) for layer in layers])
     panels[0].invert_yaxis()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
