@@ -305,14 +305,7 @@ async def open_node(
             running = Node(config, core, Service(core.replica, machine), store, log, dedicated)
             if watch is not None:
                 watch(running)
-            log.event(
-                "started",
-                transport=config.transport,
-                core=core.name,
-                store="durable" if durable else "memory",
-                voting=voting,
-                chosen=state.watermark,
-            )
+            log.event("started", **_description(config, core, store, state))
             _begin(running)
             if dedicated:
                 collect_less()
@@ -325,6 +318,18 @@ async def open_node(
                 log.event("stopped")
     finally:
         store.close()
+
+
+def _description(
+    config: ClusterConfig, core: Core, store: Store, state: DurableState
+) -> dict[str, object]:
+    return {
+        "transport": config.transport,
+        "core": core.name,
+        "store": "durable" if store.durable else "memory",
+        "voting": store.identity.voting,
+        "chosen": state.watermark,
+    }
 
 
 def _check_machine(machine: StateMachine) -> None:

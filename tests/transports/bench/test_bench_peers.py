@@ -109,5 +109,5 @@ def test_responses_are_read() -> None:
 
 @pytest.mark.parametrize("data", [b"\x0a", b"\x0a\x05ab", b"\x08", b"\x08" + b"\xff" * 11, b"\x0b"])
 def test_what_is_cut_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="field|number"):
+    with pytest.raises(ValueError, match=r"field|number"):
         list(fields(data))

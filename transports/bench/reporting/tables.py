@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from transports.bench.reporting.aims import judge
-from transports.bench.reporting.select import Figures
+from transports.bench.reporting.select import METRICS, Figures
 from transports.bench.reporting.sentences import most_outstanding, paxos
 from transports.bench.reporting.words import PEERS, few, rate, spread, times, title, us
 from transports.bench.saved.schema import Closed, Open
@@ -122,71 +122,56 @@ def peers(figures: Figures) -> Table:
     )
 
 
+CELL_HEAD: Final = (
+    "layer",
+    "rung",
+    "core",
+    "nodes",
+    "load",
+    "bytes",
+    "p50",
+    "p90",
+    "p99",
+    "p99.9",
+    "rate",
+    "processor",
+    "softirq",
+    "switches",
+    "syncs",
+    "wire frames",
+    "wire bytes",
+    "repeats",
+)
+
+
 def cells(figures: Figures) -> Table:
     """Everything that was measured."""
-    rows = []
-    for name, cell in figures.cells.items():
-        if name not in figures.samples:
-            continue
-        values = {
-            metric: figures.interval(name, metric)
-            for metric in (
-                "p50_us",
-                "p90_us",
-                "p99_us",
-                "p999_us",
-                "per_second",
-                "cpu_us",
-                "softirq_us",
-                "voluntary_switches",
-                "syncs",
-                "wire_frames",
-                "wire_bytes",
-            )
-        }
-        load = cell.load
-        size = next(iter(figures.samples[name].values())).command_bytes
-        medians = {metric: value.median for metric, value in values.items() if value}
-        rows.append(
-            (
-                title(cell.layer),
-                cell.rung,
-                cell.variant or NONE,
-                str(cell.nodes),
-                f"{load.outstanding:,}" if isinstance(load, Closed) else _plan(load),
-                f"{size:,}",
-                *(us(medians[m]) for m in ("p50_us", "p90_us", "p99_us", "p999_us")),
-                rate(medians["per_second"]),
-                us(medians["cpu_us"]),
-                us(medians["softirq_us"]),
-                *(few(medians[m]) for m in ("voluntary_switches", "syncs", "wire_frames")),
-                f"{medians['wire_bytes']:,.0f}",
-                str(len(figures.samples[name])),
-            )
-        )
     return Table(
         "All cells: medians over the repeats. Costs are for a command, of all processes together.",
-        (
-            "layer",
-            "rung",
-            "core",
-            "nodes",
-            "load",
-            "bytes",
-            "p50",
-            "p90",
-            "p99",
-            "p99.9",
-            "rate",
-            "processor",
-            "softirq",
-            "switches",
-            "syncs",
-            "wire frames",
-            "wire bytes",
-            "repeats",
-        ),
-        rows,
+        CELL_HEAD,
+        [_cell(figures, name) for name in figures.cells if name in figures.samples],
+    )
+
+
+def _cell(figures: Figures, name: str) -> tuple[str, ...]:
+    cell, load = figures.cells[name], figures.cells[name].load
+    found = {metric: figures.interval(name, metric) for metric in METRICS}
+    medians = {metric: value.median for metric, value in found.items() if value}
+    size = next(iter(figures.samples[name].values())).command_bytes
+    return (
+        title(cell.layer),
+        cell.rung,
+        cell.variant or NONE,
+        str(cell.nodes),
+        f"{load.outstanding:,}" if isinstance(load, Closed) else _plan(load),
+        f"{size:,}",
+        *(us(medians[metric]) for metric in ("p50_us", "p90_us", "p99_us", "p999_us")),
+        rate(medians["per_second"]),
+        us(medians["cpu_us"]),
+        us(medians["softirq_us"]),
+        *(few(medians[metric]) for metric in ("voluntary_switches", "syncs", "wire_frames")),
+        f"{medians['wire_bytes']:,.0f}",
+        str(len(figures.samples[name])),
     )
 
 
