@@ -50,11 +50,14 @@ def kind_of(stand: Stand) -> StandKind | None:
     return (MEMORY_KINDS if one_process else RUNG_KINDS).get(stand.rung)
 
 
+def why_no_layer(name: str) -> str:
+    """Why nothing of a layer can be measured here, with the cure; empty if something can."""
+    layer = LAYERS.get(name)
+    return why_not(layer) if layer is not None else ""
+
+
 def why_unavailable(stand: Stand) -> str:
-    """Why `stand` cannot be put up here, with the cure; empty if it can."""
-    layer = LAYERS.get(stand.layer)
-    if layer is not None and (reason := why_not(layer)):
-        return reason
+    """Why `stand` cannot be put up, though its layer is there; empty if it can."""
     kind = kind_of(stand)
     if kind is None:
         return f"nothing measures the rung {stand.rung} of {stand.layer}"

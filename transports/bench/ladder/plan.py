@@ -11,10 +11,9 @@ import msgspec
 from transports.bench.ladder.layers import LAYERS
 from transports.bench.saved.schema import LARGEST, RUNGS, Cell, Closed, Effort, Open, Rung
 
-HOST_LAYERS: Final = tuple(layer.id for layer in LAYERS.values() if not layer.mode)
+HOST_LAYERS: Final = tuple(LAYERS)
+"""All: what a machine has not is left out, with the reason."""
 PLAIN_C_LAYERS: Final = ("ethernet-veth", "kmod-replica")
-C_LAYERS: Final = ("tcp", "udp", "ethernet", "udp-veth", "ethernet-veth")
-"""Where the C core is measured too."""
 PYSYNCOBJ_LOADS: Final = {
     "default": (1, 1024),
     "best for latency": (1,),
@@ -23,7 +22,7 @@ PYSYNCOBJ_LOADS: Final = {
 }
 """Settings that are best for one load are hopeless for the other."""
 FULL_TRIALS: Final = ("failover", "calls", "growth")
-FULL: Final = Effort(repeats=10, warm_seconds=0.15, seconds=0.4)
+FULL: Final = Effort(repeats=10, warm_seconds=0.15, seconds=0.35)
 QUICK: Final = Effort(repeats=2, warm_seconds=0.05, seconds=0.15)
 COMMAND_BYTES: Final = 64
 OPEN_PER_SECOND: Final = 20_000.0
@@ -126,11 +125,11 @@ def _peer_cell(layer: str, rung: Rung, variant: str, outstanding: int) -> Cell:
 
 
 def _has(layer: str, row: Row) -> bool:
-    """Whether the row makes sense there: one process has no hops, and C is measured on some."""
-    if row.variant == "c":
-        return layer in C_LAYERS
+    """Whether the row makes sense there: one process has no hops, Python none of some."""
     if row.variant == "plain-c":
         return layer in PLAIN_C_LAYERS
+    if row.variant == "c" and LAYERS[layer].mode == "replica":
+        return False
     return row.rung != "hops" or not LAYERS[layer].one_process
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from transports.bench.ladder.driving import Figure, drive
-from transports.bench.ladder.kinds import kind_of, why_unavailable
-from transports.bench.ladder.layers import LAYERS, why_not
+from transports.bench.ladder.kinds import kind_of, why_no_layer, why_unavailable
+from transports.bench.ladder.layers import LAYERS
 from transports.bench.ladder.stands import Ground
 from transports.bench.ladder.trials import Trial, read_trial, take_trial
 from transports.bench.places import LOOPBACK, Place
@@ -80,7 +80,7 @@ def make_turns(
     """What is left to do, A B C A B C: each repeat has every stand once, in the plan's order."""
     stands: dict[Stand, list[Cell]] = {}
     for cell in cells:
-        if cell.stand.id not in skipped:
+        if not {cell.layer, cell.stand.id} & set(skipped):
             stands.setdefault(cell.stand, []).append(cell)
     turns: list[Turn] = []
     for repeat in range(repeats):
@@ -92,9 +92,11 @@ def make_turns(
 
 
 def look_around(engine: Engine, cells: Sequence[Cell]) -> None:
-    """Note every stand that cannot be put up here."""
+    """Note every layer that is not there, and every stand that cannot be put up."""
     for stand in dict.fromkeys(cell.stand for cell in cells):
-        if reason := why_unavailable(stand):
+        if stand.layer not in engine.skipped and (reason := why_no_layer(stand.layer)):
+            engine.skip(stand.layer, reason)
+        if stand.layer not in engine.skipped and (reason := why_unavailable(stand)):
             engine.skip(stand.id, reason)
 
 
@@ -128,10 +130,9 @@ async def run_turns(engine: Engine, tried: set[tuple[str, int]]) -> None:
 async def _try(engine: Engine, trial: Trial) -> None:
     """One trial; what fails is noted under its name."""
     layer = LAYERS[trial.layer]
-    reason = why_not(layer) or trial.unavailable()
-    if layer.veth and engine.veth is None:
-        reason = reason or "there is no laboratory"
-    if reason:
+    if trial.layer in engine.skipped:
+        return
+    if reason := why_no_layer(trial.layer) or trial.unavailable():
         engine.skip(trial.id, reason)
         return
     place = engine.veth if layer.veth and engine.veth is not None else LOOPBACK
@@ -170,7 +171,9 @@ def _open_veth(engine: Engine, stack: ExitStack) -> None:
     wanted = {
         cell.stand
         for cell in engine.writer.head.cells
-        if cell.layer in LAYERS and LAYERS[cell.layer].veth and cell.stand.id not in engine.skipped
+        if cell.layer in LAYERS
+        and LAYERS[cell.layer].veth
+        and not {cell.layer, cell.stand.id} & set(engine.skipped)
     }
     if not wanted:
         return
@@ -181,8 +184,8 @@ def _open_veth(engine: Engine, stack: ExitStack) -> None:
     try:
         plan, _claim = stack.enter_context(open_network(LAB_NODES))
     except CommandFailure as error:
-        for stand in sorted(wanted, key=lambda stand: stand.id):
-            engine.skip(stand.id, str(error))
+        for layer in sorted({stand.layer for stand in wanted}):
+            engine.skip(layer, str(error))
         return
     engine.veth = Place(plan)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from io import StringIO
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ def to_json(figures: Figures) -> str:
             "cell": msgspec.to_builtins(figures.cells[name]),
             "repeats": len(figures.samples[name]),
             "parts_us": figures.parts_us(name),
+            "by_role": by_role(figures, name),
             **{
                 metric: {"median": value.median, "low": value.low, "high": value.high}
                 for metric, value in found.items()
@@ -38,6 +40,26 @@ def to_json(figures: Figures) -> str:
         "skipped": figures.saved.skipped(),
     }
     return json.dumps(document, indent=1)
+
+
+def by_role(figures: Figures, cell: str) -> dict[str, dict[str, float]]:
+    """Role -> what its process takes for a command, the median over the repeats."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for sample in figures.samples[cell].values():
+        for process in sample.processes:
+            costs = found.setdefault(process.role, {})
+            for name, value in (
+                ("user_us", 1e6 * process.user_seconds),
+                ("system_us", 1e6 * process.system_seconds),
+                ("voluntary_switches", process.voluntary_switches),
+                ("involuntary_switches", process.involuntary_switches),
+                ("syncs", process.syncs),
+            ):
+                costs.setdefault(name, []).append(value / sample.commands)
+    return {
+        role: {name: median(values) for name, values in costs.items()}
+        for role, costs in found.items()
+    }
 
 
 def to_csv(figures: Figures) -> str:

@@ -23,13 +23,13 @@ from transports.node.cli.failures import Misuse
 
 
 def test_a_full_plan_has_every_layer_rung_load_and_payload() -> None:
-    cells = full_cells()
+    cells = plan_cells(Choice(HOST_LAYERS, peers=True), FULL_ROWS, quick=False)
     ours = [cell for cell in cells if cell.layer in HOST_LAYERS]
     assert {cell.layer for cell in ours} == set(HOST_LAYERS)
     assert {cell.rung for cell in ours} == set(RUNGS)
     assert {cell.nodes for cell in ours} == {3, 5}
     assert {cell.command_bytes for cell in ours} == {64, 1000, LARGEST}
-    assert {cell.variant for cell in ours} == {"", "python", "c"}
+    assert {cell.variant for cell in ours} == {"", "python", "c", "plain-c", "kernel"}
     outstanding = {cell.load.outstanding for cell in ours if isinstance(cell.load, Closed)}
     assert {1, 1024} <= outstanding
     assert any(isinstance(cell.load, Open) for cell in ours)
@@ -52,7 +52,7 @@ def test_one_process_has_no_hops(rows: tuple[object, ...]) -> None:
 def test_in_the_emulated_machine_the_kernel_decides_for_its_replica() -> None:
     cells = plan_cells(Choice(VM_LAYERS), VM_ROWS, quick=False)
     variants = {cell.variant for cell in cells if cell.layer == "kmod-replica"}
-    assert variants == {"", "kernel"}
+    assert variants == {"", "kernel", "plain-c"}
     assert {cell.variant for cell in cells if cell.layer == "kmod-relay"} == {"", "python"}
 
 

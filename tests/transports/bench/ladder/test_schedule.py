@@ -44,6 +44,7 @@ class FakeKind:
         self.unsettled: set[str] = set()
         self.failing: set[str] = set()
         self.missing: Mapping[str, str] = {}
+        self.no_layer: Mapping[str, str] = {}
         self.opened: list[str] = []
 
     def unavailable(self, stand: Stand) -> str:
@@ -69,6 +70,7 @@ def kind(monkeypatch: pytest.MonkeyPatch) -> FakeKind:
 
     monkeypatch.setattr(schedule, "kind_of", lambda _stand: kind)
     monkeypatch.setattr(schedule, "why_unavailable", kind.unavailable)
+    monkeypatch.setattr(schedule, "why_no_layer", lambda layer: kind.no_layer.get(layer, ""))
     monkeypatch.setattr(schedule, "drive", drive)
     return kind
 
@@ -123,6 +125,15 @@ async def test_what_cannot_run_is_said_once(tmp_path: Path, kind: FakeKind) -> N
         Skip(subject="udp.paxos.python.3", reason="no such socket: take another system")
     ]
     assert sum("left out" in line for line in said) == 1
+    assert kind.opened == ["tcp", "tcp"]
+
+
+async def test_a_layer_that_is_not_there_is_said_once(tmp_path: Path, kind: FakeKind) -> None:
+    kind.no_layer = {"udp": "no module: load it"}
+    entries, _said = await run(tmp_path / "run")
+    assert [e for e in entries if isinstance(e, Skip)] == [
+        Skip(subject="udp", reason="no module: load it")
+    ]
     assert kind.opened == ["tcp", "tcp"]
 
 
