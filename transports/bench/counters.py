@@ -49,6 +49,13 @@ def snapshot(pids: Mapping[str, int], place: Place) -> Counters:
 
     Raises `MeasureFailed` if a process is gone.
     """
+    try:
+        return _snapshot(pids, place)
+    except OSError as error:
+        raise MeasureFailed(f"a process ended while it was measured: {error}") from error
+
+
+def _snapshot(pids: Mapping[str, int], place: Place) -> Counters:
     processes = {role: _read_process(role, pid) for role, pid in pids.items()}
     frames, size = _read_wire(place, pids)
     return Counters(processes, parse_softirq(_read("/proc/stat")), frames, size)

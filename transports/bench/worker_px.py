@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final
@@ -29,8 +28,8 @@ ELECTION_SECONDS: Final = 1.0
 """It counts against the time that a node is given."""
 WARM_UP: Final = 500
 END_SECONDS: Final = 5.0
-LOOK_SECONDS: Final = 0.2
-"""How long an ended leader stays, so that the costs of its window can be read."""
+FOLLOWER_SECONDS: Final = 5.0
+"""How much longer followers run: their costs are read when the leader is done."""
 
 
 class PxFailed(Exception):
@@ -46,7 +45,7 @@ def run_job(setup: Message, job: Job) -> Message:
         leader = _start(stack, setup, 1, _load_words(job, job.load.outstanding, latencies))
         for node in sorted(map(int, setup["members"])):
             if node != 1:
-                _start(stack, setup, node, _length(job))
+                _start(stack, setup, node, _length(job, FOLLOWER_SECONDS))
         assert leader.stdin is not None
         assert leader.stdout is not None
         _expect(leader.stdout, "ready")
@@ -56,12 +55,12 @@ def run_job(setup: Message, job: Job) -> Message:
         _expect(leader.stdout, "done")
         say({"measured": {}})
         said = parse(leader.stdout.readline().encode())
-        time.sleep(LOOK_SECONDS)
         return _result(said, latencies)
 
 
-def _length(job: Job) -> list[str]:
-    return ["--seconds", str(ELECTION_SECONDS + job.warm_seconds + job.seconds)]
+def _length(job: Job, more_seconds: float = 0.0) -> list[str]:
+    seconds = ELECTION_SECONDS + job.warm_seconds + job.seconds + more_seconds
+    return ["--seconds", str(seconds)]
 
 
 def _load_words(job: Job, outstanding: int, latencies: Path) -> list[str]:

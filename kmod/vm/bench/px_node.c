@@ -30,5 +30,11 @@ int main(int count, char **words)
 	}
 	error = device ? device_node(&options, &load) : core_node(&options, &load);
 	load_report(&load, mode, stdout);
+	if (options.hold) {
+		/* Whoever counts has time to look at what this process took. */
+		fflush(stdout);
+		while (getchar() != EOF)
+			;
+	}
 	return error ? 1 : 0;
 }

@@ -139,7 +139,7 @@ async def _try(engine: Engine, trial: Trial) -> None:
     ground = Ground(engine.directory, place, engine.effort, engine.writer.head.pins)
     try:
         engine.writer.add(await take_trial(trial, ground))
-    except (MeasureFailed, ConfigError) as failure:
+    except (MeasureFailed, ConfigError, OSError) as failure:
         engine.fail(trial.id, 0, str(failure))
 
 
@@ -206,7 +206,7 @@ async def _take(engine: Engine, turn: Turn) -> None:
                 began.append(time.time())
                 figures.append(await drive(running, cell, turn.repeat, engine.effort, place))
             await running.settle()
-    except (MeasureFailed, ConfigError) as failure:
+    except (MeasureFailed, ConfigError, OSError) as failure:
         # When all loads came to their ends it is the settling that failed: then no figure counts.
         whole = len(figures) == len(turn.cells)
         for cell in turn.cells if whole else turn.cells[len(figures) :]:

@@ -50,6 +50,10 @@ COMMANDS: Final[dict[str, Entry]] = {
         "transports.node.cli.lab.commands:lab",
         "Run nodes in network namespaces, joined by a bridge.",
     ),
+    "check-history": Entry(
+        "transports.node.cli.check_history:check_history",
+        "Say whether a recorded history is linearizable.",
+    ),
     "bench": Entry("transports.bench.cli:bench", "Measure what each layer costs."),
 }
 
