@@ -38,6 +38,7 @@ ALLOWED_IN_TESTING = ALLOWED | {
     "bisect",
     "copy",
     "heapq",
+    "json",
     "math",
     "operator",
     "re",
