@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from transports.bench.cli_common import repeat_command, say
+from transports.bench.cli_common import GIVEN, repeat_command, say
 from transports.node.cli.failures import Failure, Misuse
 from transports.node.cli.options import JSON
 
@@ -25,6 +25,8 @@ def measure(context: click.Context) -> None:
     from transports.bench.saved.files import RunError
 
     options = context.params
+    if options["resume"]:
+        check_resume(context)
     check_packages()
     try:
         saved = _resume(options) if options["resume"] else _new(context)
@@ -38,6 +40,18 @@ def measure(context: click.Context) -> None:
         raise Failure(
             f"{len(failed)} measurements gave no figure; {saved.folder} says which, and why"
         )
+
+
+def check_resume(context: click.Context) -> None:
+    """Raises `Misuse` for options that a run which goes on cannot follow."""
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name) is GIVEN
+        if given and name not in ("resume", "report", "output", "directory"):
+            raise Misuse(
+                f"--resume goes on as the run was planned: leave out {option.opts[0]}, "
+                "or begin another run"
+            )
 
 
 def check_packages() -> None:

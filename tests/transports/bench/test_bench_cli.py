@@ -116,6 +116,7 @@ def test_ctrl_c_keeps_what_is_there_and_resume_goes_on(tmp_path: Path) -> None:
         (("--seconds", "nan"), "--seconds: nan is no length of time"),
         (("--repeats", "0"), "0 is not a whole number from 1"),
         (("--resume", "/nowhere"), "'/nowhere' does not exist"),
+        (("--resume", "/", "--repeats", "3"), "--resume goes on as the run was planned"),
     ],
 )
 def test_wrong_use_is_one_line(tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
