@@ -1,7 +1,7 @@
 """A deterministic simulator of a whole cluster, its invariants, and scripted clusters.
 
 ``simulate(Options(seed=7))`` runs one seed and raises `SimulationFailure` if an
-invariant breaks; ``python -m paxos_core.testing --seeds 0:2000`` runs many.
+invariant breaks; ``paxos simulate --seeds 0:2000`` runs many.
 """
 
 from paxos_core.testing.failure import SimulationFailure, Violation

@@ -85,6 +85,7 @@ class History:
             m.HeartbeatAck: self._see_watermark,
             m.Learn: self._see_learn,
             m.Chosen: self._see_chosen,
+            m.SnapshotChunk: self._see_snapshot,
         }
 
     @property
@@ -216,6 +217,10 @@ class History:
     def _see_chosen(self, node: NodeId, chosen: m.Chosen) -> None:
         self._see_watermark(node, chosen)
         self.is_chosen(node, chosen.slot, chosen.value)
+
+    def _see_snapshot(self, _node: NodeId, _chunk: m.SnapshotChunk) -> None:
+        if any(slot >= self.chosen_prefix for slot in reversed(self._proposals)):
+            self.counts["snapshot sent while a vote is pending"] += 1
 
     def _see_learn(self, node: NodeId, learn: m.Learn) -> None:
         """Progress asks for a page once, and a tick asks for it again; copies must not."""

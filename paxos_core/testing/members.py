@@ -16,8 +16,8 @@ class SimulatedNode:
 
     __slots__ = (
         "armed", "backlog", "chance", "codec", "disk", "disk_free_at", "disk_units_max",
-        "flush_due", "gone", "id", "incarnation", "last_write", "paused", "period_units", "service",
-        "voting", "writes_first",
+        "flush_due", "gone", "id", "incarnation", "last_write", "leads", "paused", "period_units",
+        "service", "voting", "writes_first",
     )  # fmt: skip
 
     def __init__(self, node: NodeId, codec: Codec, disk: Disk, chance: Chance) -> None:
@@ -35,6 +35,7 @@ class SimulatedNode:
         self.last_write: WriteId = 0
         self.writes_first = False
         self.paused = False
+        self.leads = False
         self.backlog: list[bytes] = []
         self.flush_due = False
         self.armed = 0

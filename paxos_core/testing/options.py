@@ -22,7 +22,7 @@ class Options:
 
     def command(self) -> str:
         """The command that repeats this run."""
-        parts = [f"python -m paxos_core.testing --seed {self.seed}"]
+        parts = [f"paxos simulate --seed {self.seed}"]
         if self.without:
             parts.append("--without " + ",".join(sorted(self.without)))
         if self.drop:

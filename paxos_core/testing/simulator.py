@@ -223,8 +223,15 @@ class Simulation:
             self.history.digested(node.id, service.applied, service.digest.encode())
         for event in ready.events:
             self.say(f"{node.id} {event}")
-            if isinstance(event, LeaderChanged) and event.leader == node.id:
-                self.history.counts["leader elected"] += 1
+            if isinstance(event, LeaderChanged):
+                self._note_leader(node, event.leader)
+
+    def _note_leader(self, node: SimulatedNode, leader: NodeId) -> None:
+        if leader == node.id:
+            self.history.counts["leader elected"] += 1
+        elif node.leads:
+            self.history.counts["leader deposed"] += 1
+        node.leads = leader == node.id
 
     def _write(self, node: SimulatedNode, ready: Ready) -> None:
         node.disk.begin(ready.write_id, ready.records, ready.checkpoint)

@@ -3,68 +3,45 @@
 ``PAXOS_SIMULATION_SEEDS=50000`` runs more seeds than the usual 2,000.
 """
 
-import multiprocessing
+import json
 import os
+import signal
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 from teeth import BREAKS
 
 from paxos_core.testing import Options, SimulationFailure, minimise, simulate
-from paxos_core.testing.__main__ import main
+from paxos_core.testing.coverage import unseen
 from paxos_core.testing.plan import EVENT_KINDS, KINDS, draw_plan
+from transports.node.cli.simulate.campaign import run_campaign
+from transports.node.cli.simulate.command import simulate as command
 
 SEEDS = int(os.environ.get("PAXOS_SIMULATION_SEEDS", "2000"))
-CHUNK_SEEDS = 25
-
-INTERESTING = (
-    "checkpoint",
-    "chosen above a gap",
-    "ClusterUnreachable",
-    "crash around a write",
-    "garbage",
-    "Nack",
-    "no-op chosen",
-    "OutcomeUnknown",
-    "Overloaded",
-    "promise that reveals votes",
-    "promise with more pages",
-    "restart",
-    "ResultTooLarge",
-    "snapshot installed",
-    "SnapshotRequest",
-)
-"""What the seeds must have seen, or they prove less than they seem to."""
-
-
-def run_chunk(seeds: range) -> tuple[Counter[str], list[str]]:
-    counts: Counter[str] = Counter()
-    failures: list[str] = []
-    for seed in seeds:
-        try:
-            counts.update(simulate(Options(seed)).counts)
-        except SimulationFailure as failure:
-            failures.append(str(failure))
-    return counts, failures
+STEPS_MIN = 1_000_000
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_seed_holds():
-    chunks = [range(at, min(at + CHUNK_SEEDS, SEEDS)) for at in range(0, SEEDS, CHUNK_SEEDS)]
-    counts: Counter[str] = Counter()
-    failures: list[str] = []
-    with multiprocessing.get_context("spawn").Pool() as pool:
-        for chunk_counts, chunk_failures in pool.imap_unordered(run_chunk, chunks):
-            counts.update(chunk_counts)
-            failures += chunk_failures
-    assert not failures, "\n".join(failures[:5])
+    totals = run_campaign(
+        Options(0),
+        range(SEEDS),
+        os.cpu_count() or 1,
+        shrink=False,
+        failures_max=5,
+        progress=lambda _totals: None,
+    )
+    assert not totals.failures, "\n".join(totals.failures)
+    assert totals.seeds == SEEDS
     if SEEDS >= 2000:
-        missing = [name for name in INTERESTING if not counts[name]]
-        missing += [kind for kind in EVENT_KINDS if not counts[f"fault {kind}"]]
+        assert totals.steps >= STEPS_MIN
+        # What the seeds must have seen, or they prove less than they seem to.
+        missing = unseen(totals.counts)
+        missing += [kind for kind in EVENT_KINDS if not totals.counts[f"fault {kind}"]]
         assert not missing
 
 
@@ -131,7 +108,7 @@ def failure(monkeypatch: pytest.MonkeyPatch) -> SimulationFailure:
 
 
 def test_a_failure_names_the_command_that_replays_it(failure: SimulationFailure):
-    assert str(failure).endswith(f"replay: python -m paxos_core.testing --seed {failure.seed}")
+    assert str(failure).endswith(f"replay: paxos simulate --seed {failure.seed}")
     with pytest.raises(SimulationFailure) as again:
         simulate(failure.options)
     assert (again.value.step, again.value.detail) == (failure.step, failure.detail)
@@ -152,33 +129,89 @@ def test_one_step_less_holds(failure: SimulationFailure):
     simulate(replace(failure.options, steps=failure.step - 1))
 
 
-def run_main(monkeypatch: pytest.MonkeyPatch, line: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["paxos_core.testing", *line.split()])
-    return main()
+def run_command(line: str) -> tuple[int, str]:
+    """Status and output of `paxos simulate`, in this process, where the core may be broken."""
+    done = CliRunner().invoke(command, line.split())
+    return done.exit_code, done.output
 
 
-def test_the_command_replays_a_seed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    assert run_main(monkeypatch, "--seed 1 --steps 400 --trace --counts") == 0
-    out = capsys.readouterr().out
-    assert "1 seeds hold" in out
-    assert "Prepare 1." in out
+def test_the_command_replays_a_seed():
+    status, said = run_command("--seed 1 --steps 400 --trace")
+    assert status == 0
+    assert "1 seed holds" in said
+    assert "Prepare 1." in said
 
 
-def test_the_command_fails_and_minimises(
-    failure: SimulationFailure,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-):
-    assert run_main(monkeypatch, f"--seed {failure.seed} --minimise") == 1
-    out = capsys.readouterr().out
-    assert failure.invariant in out
-    assert "minimised: " in out
-    assert "--steps" in out
+def test_the_command_keeps_a_ledger():
+    status, said = run_command("--seeds 0:12 --counts")
+    assert status == 0
+    assert "12 seeds, all hold: " in said
+    assert " simulated hours, " in said
+    assert " leader elected" in said
 
 
-@pytest.mark.parametrize("line", ["", "--seed 1 --seeds 0:2", "--seed 1 --without storms"])
-def test_wrong_use_is_refused(monkeypatch: pytest.MonkeyPatch, line: str):
-    with pytest.raises(SystemExit, match="2"):
-        run_main(monkeypatch, line)
+def test_the_command_says_what_no_seed_has_seen():
+    status, said = run_command("--seed 1 --steps 5")
+    assert status == 0
+    assert "never seen: leader elected, " in said
+
+
+def test_several_processes_find_what_one_finds():
+    found = []
+    for jobs in (1, 2):
+        status, said = run_command(f"--seeds 0:50 --jobs {jobs} --output json")
+        assert status == 0
+        document = json.loads(said[said.index("{") :])
+        found.append((document["steps"], document["counts"]))
+    assert found[0] == found[1]
+
+
+def test_the_command_fails_and_minimises(failure: SimulationFailure):
+    status, said = run_command(f"--seed {failure.seed} --minimise")
+    assert status == 1
+    assert failure.invariant in said
+    assert f"replay: paxos simulate --seed {failure.seed}" in said
+    assert "minimised: " in said
+    assert "--steps" in said
+
+
+def test_as_many_failures_are_shown_as_are_asked_for(failure: SimulationFailure):
+    status, said = run_command("--seeds 0:60 --failures 2")
+    assert status == 1
+    assert said.count("FAIL seed") >= 2
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", "one of them"),
+        ("--seed 1 --seeds 0:2", "one of them"),
+        ("--seed 1 --without storms", "no fault is called 'storms'"),
+        ("--seeds 5:5", "has 0 seeds"),
+        ("--seeds 7", "is no span"),
+        ("--seeds a:b", "is no span"),
+        ("--seed -1", "-1"),
+        ("--seed 1 --drop x", "'x' is no number"),
+        ("--seeds 0:5 --trace", "give --seed"),
+        ("--seed 1 --jobs 0", "0"),
+    ],
+)
+def test_wrong_use_is_refused(line: str, expected: str):
+    status, said = run_command(line)
+    assert status == 2
+    assert expected in said
+
+
+def test_ctrl_c_shows_what_was_done():
+    command = [sys.executable, "-m", "transports.node.cli", "simulate", "--seeds", "0:1000000"]
+    with subprocess.Popen(
+        [*command, "--jobs", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert "simulated hours" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+        process.wait(60)
+    assert process.returncode == 130
+    assert " of 1,000,000 seeds, all hold" in said

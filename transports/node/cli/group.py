@@ -50,6 +50,10 @@ COMMANDS: Final[dict[str, Entry]] = {
         "transports.node.cli.lab.commands:lab",
         "Run nodes in network namespaces, joined by a bridge.",
     ),
+    "simulate": Entry(
+        "transports.node.cli.simulate.command:simulate",
+        "Run simulated clusters with faults, and check every invariant.",
+    ),
     "check-history": Entry(
         "transports.node.cli.check_history:check_history",
         "Say whether a recorded history is linearizable.",

@@ -1,0 +1,204 @@
+"""The command `paxos simulate`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from transports.node.cli.failures import FAILED, Interrupted, Misuse
+from transports.node.cli.options import JSON, output_option
+
+if TYPE_CHECKING:
+    from paxos_core.testing import Options
+    from transports.node.cli.simulate.campaign import Totals
+
+SEED_MAX: Final = (1 << 63) - 1
+SEEDS_MAX: Final = 100_000_000
+PROGRESS_SECONDS: Final = 2.0
+SIGINT: Final = 2
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Run one seed.")
+@click.option("--seeds", metavar="A:B", help="Run seeds A to B - 1.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="So many processes."
+)
+@click.option("--without", default="", metavar="KIND,KIND", help="Leave out kinds of fault.")
+@click.option("--drop", default="", metavar="N,N", help="Leave out these faults of the seed.")
+@click.option("--commands", type=click.IntRange(0), help="Keep only the first so many submissions.")
+@click.option("--nodes", type=click.IntRange(1, 15), help="The size of the cluster.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps.")
+@click.option(
+    "--failures",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Stop after so many failing seeds.",
+)
+@click.option("--trace", is_flag=True, help="Print every event; for one seed.")
+@click.option("--minimise", is_flag=True, help="Shrink what fails.")
+@click.option("--counts", is_flag=True, help="Print how often what was seen.")
+@output_option
+def simulate(
+    *,
+    seed: int | None,
+    seeds: str | None,
+    jobs: int,
+    without: str,
+    drop: str,
+    commands: int | None,
+    nodes: int | None,
+    steps: int | None,
+    failures: int,
+    trace: bool,
+    minimise: bool,
+    counts: bool,
+    output: str,
+) -> None:
+    """Run simulated clusters with faults, and check every invariant after every step.
+
+    Each seed draws a cluster, its load, and which kinds of fault it has at all. The
+    same seed is the same run, on every machine. Ends with 0 if every seed held, 1 if
+    one did not: then a line says how to repeat it; 130 after Ctrl-C, with what was
+    done until then.
+
+    \b
+    Examples:
+      paxos simulate --seeds 0:10000 --jobs 2
+      paxos simulate --seed 7 --trace
+    """
+    from paxos_core.testing import Options
+    from transports.node.cli.simulate.campaign import run_campaign
+
+    chosen = read_seeds(seed, seeds)
+    base = Options(chosen[0], read_kinds(without), read_drop(drop), commands, nodes, steps)
+    if trace:
+        _trace(base, len(chosen))
+        return
+    meter = _Meter(len(chosen))
+    try:
+        totals = run_campaign(
+            base, chosen, jobs, shrink=minimise, failures_max=failures, progress=meter.note
+        )
+    except KeyboardInterrupt:
+        show(meter.totals, output, counts=counts, of=len(chosen))
+        raise Interrupted(SIGINT) from None
+    show(totals, output, counts=counts, of=len(chosen))
+    if totals.failures:
+        sys.exit(FAILED)
+
+
+class _Meter:
+    """Progress on stderr, now and then."""
+
+    def __init__(self, seeds: int) -> None:
+        from transports.node.cli.simulate.campaign import Totals
+
+        self.totals = Totals()
+        self._seeds = seeds
+        self._began = self._said = time.monotonic()
+
+    def note(self, totals: Totals) -> None:
+        self.totals = totals
+        now = time.monotonic()
+        if now - self._said < PROGRESS_SECONDS or totals.seeds >= self._seeds:
+            return
+        self._said = now
+        left = (now - self._began) / totals.seeds * (self._seeds - totals.seeds)
+        click.echo(
+            f"{totals.seeds:,} of {self._seeds:,} seeds, {totals.hours:,.1f} simulated hours, "
+            f"{len(totals.failures)} failed  (about {left:,.0f} s left)",
+            err=True,
+        )
+
+
+def read_seeds(seed: int | None, span: str | None) -> range:
+    """Which seeds. Raises `Misuse`."""
+    if (seed is None) == (span is None):
+        raise Misuse("give --seed N or --seeds A:B, one of them")
+    if seed is not None:
+        return range(seed, seed + 1)
+    assert span is not None
+    first, colon, end = span.partition(":")
+    if not (colon and _is_number(first) and _is_number(end)):
+        raise Misuse(f"--seeds: {span!r} is no span; write it as 0:1000")
+    found = range(int(first), int(end))
+    if not found or len(found) > SEEDS_MAX:
+        raise Misuse(f"--seeds: {span} has {len(found)} seeds; from 1 to {SEEDS_MAX:,} are run")
+    return found
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def read_kinds(text: str) -> frozenset[str]:
+    """Kinds of fault. Raises `Misuse`."""
+    from paxos_core.testing.plan import KINDS
+
+    names = frozenset(word.strip() for word in text.split(",") if word.strip())
+    if unknown := sorted(names - set(KINDS)):
+        raise Misuse(f"--without: no fault is called {unknown[0]!r}; there are {', '.join(KINDS)}")
+    return names
+
+
+def read_drop(text: str) -> frozenset[int]:
+    """Indices of faults. Raises `Misuse`."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if wrong := [word for word in words if not _is_number(word)]:
+        raise Misuse(f"--drop: {wrong[0]!r} is no number of a fault")
+    return frozenset(map(int, words))
+
+
+def _trace(base: Options, seeds: int) -> None:
+    from paxos_core.testing import SimulationFailure
+    from paxos_core.testing import simulate as run_seed
+
+    if seeds != 1:
+        raise Misuse("--trace prints one seed: give --seed")
+    try:
+        run_seed(base, click.echo)
+    except SimulationFailure as failure:
+        click.echo(f"FAIL {failure}")
+        sys.exit(FAILED)
+    click.echo("1 seed holds")
+
+
+def show(totals: Totals, output: str, *, counts: bool, of: int) -> None:
+    """Failures, the ledger, and the states that no seed was in."""
+    from paxos_core.testing.coverage import unseen
+
+    missing = unseen(totals.counts)
+    if output == JSON:
+        from transports.node.cli.output import print_json
+
+        print_json(
+            {
+                "seeds": totals.seeds,
+                "asked": of,
+                "steps": totals.steps,
+                "simulated_hours": totals.hours,
+                "times_real_time": totals.speed,
+                "failures": totals.failures,
+                "counts": dict(sorted(totals.counts.items())),
+                "never_seen": missing,
+            }
+        )
+        return
+    for failure in totals.failures:
+        click.echo(f"FAIL {failure}")
+    if counts:
+        for name, count in sorted(totals.counts.items()):
+            click.echo(f"{count:12,} {name}")
+    verdict = f"{len(totals.failures)} failed" if totals.failures else "all hold"
+    some = "" if totals.seeds == of else f" of {of:,}"
+    click.echo(
+        f"{totals.seeds:,}{some} seeds, {verdict}: {totals.steps:,} steps, "
+        f"{totals.hours:,.2f} simulated hours, {totals.speed:,.0f} times real time on a processor"
+    )
+    if missing:
+        click.echo(f"never seen: {', '.join(missing)}")
