@@ -52,11 +52,11 @@ COMMANDS: Final[dict[str, Entry]] = {
     ),
     "simulate": Entry(
         "transports.node.cli.simulate.command:simulate",
-        "Run simulated clusters with faults, and check every invariant.",
+        "Run simulated clusters with faults, and check every invariant after every step.",
     ),
     "check-history": Entry(
         "transports.node.cli.check_history:check_history",
-        "Say whether a recorded history is linearizable.",
+        "Say whether the history in FILE is linearizable (- is standard input).",
     ),
     "bench": Entry("transports.bench.cli:bench", "Measure what each layer costs."),
 }
