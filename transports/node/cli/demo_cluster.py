@@ -57,11 +57,16 @@ class ProcessCluster(DemoCluster):
         entering: Callable[[int], Sequence[str]],
         *,
         log_files: bool = True,
+        machine: str | None = None,
     ) -> None:
-        """`entering` gives the words before a node's command; `log_files` keeps what they log."""
+        """`entering` gives the words before a node's command; `log_files` keeps what they log.
+
+        `machine` is the nodes' state machine, as ``paxos node --machine`` takes it.
+        """
         self._config = config
         self._entering = entering
         self._log_files = log_files
+        self._machine = machine
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, node: int, *, first: bool) -> None:
@@ -70,6 +75,8 @@ class ProcessCluster(DemoCluster):
         arguments.append("--stop-with-stdin")
         if first and self._config.store == "memory":
             arguments.append("--first-start")
+        if self._machine is not None:
+            arguments += ["--machine", self._machine]
         command = [*self._entering(node), sys.executable, "-m", "transports.node.cli", *arguments]
         with ExitStack() as opened:
             log = None
@@ -97,6 +104,15 @@ class ProcessCluster(DemoCluster):
             status = process.poll()
             if status is not None:
                 raise Failure(f"node {node} ended with status {status}: {self._last_line(node)}")
+
+    def runs(self, node: int) -> bool:
+        """Whether the node was started, and has not ended."""
+        process = self._running.get(node)
+        return process is not None and process.poll() is None
+
+    def send_signal(self, node: int, number: int) -> None:
+        """Send a signal to a node's process. Raises `KeyError` for one that was not started."""
+        self._running[node].send_signal(number)
 
     def take_ended(self) -> list[tuple[int, int]]:
         """(node, exit status) of those that have ended, once each."""

@@ -50,6 +50,10 @@ COMMANDS: Final[dict[str, Entry]] = {
         "transports.node.cli.lab.commands:lab",
         "Run nodes in network namespaces, joined by a bridge.",
     ),
+    "chaos": Entry(
+        "transports.node.cli.chaos.command:chaos",
+        "Run three nodes as processes, hurt them, and check what clients saw.",
+    ),
     "simulate": Entry(
         "transports.node.cli.simulate.command:simulate",
         "Run simulated clusters with faults, and check every invariant after every step.",

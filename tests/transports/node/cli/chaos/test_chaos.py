@@ -1,0 +1,255 @@
+"""`paxos chaos`: its parts with a cluster that is made up, and short runs with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import trio
+import trio.testing
+
+from paxos_core.testing.linearize import MODELS, check, read_history
+from transports.node.cli.chaos.course import Course, Wish
+from transports.node.cli.chaos.keys import Keys, encode
+from transports.node.cli.chaos.load import Load
+from transports.node.cli.chaos.nemesis import KINDS, Event, Nemesis, why_not
+from transports.node.cli.chaos.timeline import draw
+from transports.node.client import ClientError, ClusterUnreachable, OutcomeUnknown
+
+KV = MODELS["kv"]
+
+
+def test_keys_are_put_appended_and_got() -> None:
+    keys = Keys()
+    assert keys.apply(encode("get", "a")) == b""
+    assert keys.apply(encode("put", "a", "1")) == b"1"
+    assert keys.apply(encode("append", "a", "2")) == b"12"
+    assert keys.apply(encode("get", "b")) == b""
+    other = Keys()
+    other.restore(keys.snapshot())
+    assert other.apply(encode("get", "a")) == b"12"
+
+
+@pytest.mark.parametrize("command", [b"", b"x", b"p", b"pkey", b"\xff\xff\0\xff", b"g\0", b"zk\0v"])
+def test_a_command_that_is_none_changes_nothing(command: bytes) -> None:
+    keys = Keys()
+    keys.apply(encode("put", "a", "1"))
+    keys.apply(command)
+    assert keys.apply(encode("get", "a")) == b"1"
+
+
+class FakeCluster:
+    """Notes what is done to it. A node that fails a call ends with `status`."""
+
+    def __init__(self, status: int | None = None) -> None:
+        self.done: list[str] = []
+        self.running = {1, 2, 3}
+        self.status = status
+
+    def start(self, node: int, *, first: bool) -> None:
+        assert node not in self.running
+        self.running.add(node)
+        self.done.append(f"start {node}")
+
+    async def kill(self, node: int) -> None:
+        self.running.remove(node)
+        self.done.append(f"kill {node}")
+
+    def send_signal(self, node: int, number: int) -> None:
+        self.done.append(f"signal {int(number)} to {node}")
+
+    def runs(self, node: int) -> bool:
+        return node in self.running
+
+    def take_ended(self) -> list[tuple[int, int]]:
+        if self.status is None:
+            return []
+        ended = [(node, self.status) for node in sorted(self.running)]
+        self.running -= {node for node, _ in ended[:1]}
+        return ended[:1]
+
+
+def make_nemesis(cluster: Any, kinds: tuple[str, ...], links: list[str]) -> Nemesis:
+    return Nemesis(
+        cluster,
+        (1,) if len(kinds) == 1 else (1, 2, 3),
+        kinds,
+        Random(1),
+        {},
+        lambda node, up: links.append(f"{node} {up}"),
+        lambda: 0,
+        lambda _text: None,
+    )
+
+
+async def run_for(nemesis: Nemesis, seconds: float) -> None:
+    with trio.move_on_after(seconds):
+        await nemesis.run()
+    await nemesis.heal()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("kill", ["kill 1", "start 1"]),
+        ("pause", ["signal 19 to 1", "signal 18 to 1"]),
+        ("cut", []),
+    ],
+)
+async def test_each_kind_does_what_it_says_and_undoes_it(
+    kind: str, expected: list[str], autojump_clock: trio.testing.MockClock
+) -> None:
+    cluster, links = FakeCluster(), list[str]()
+    nemesis = make_nemesis(cluster, (kind,), links)
+    await run_for(nemesis, 3.0)
+    assert cluster.done[: len(expected)] == expected
+    assert cluster.running == {1, 2, 3}
+    assert nemesis.events[0].kind == kind
+    if kind == "cut":
+        assert links[:2] == ["1 False", "1 True"]
+        assert links[-1] == "1 True"
+
+
+@pytest.mark.parametrize("kind", ["sync", "full"])
+async def test_a_node_whose_call_fails_must_say_so(
+    kind: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    good = make_nemesis(FakeCluster(status=1), (kind,), [])
+    await run_for(good, 3.0)
+    bad = make_nemesis(FakeCluster(status=0), (kind,), [])
+    with pytest.raises(Exception, match=r"node 1 ended with 0 when .* failed, not 1"):
+        await run_for(bad, 3.0)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.1, 2.7, 4.4, 9.3])
+async def test_whenever_it_ends_all_is_healed(
+    seconds: float, autojump_clock: trio.testing.MockClock
+) -> None:
+    cluster, links = FakeCluster(), list[str]()
+    nemesis = make_nemesis(cluster, KINDS, links)
+    await run_for(nemesis, seconds)
+    assert cluster.running == {1, 2, 3}
+    assert not nemesis._traced
+    assert {f"{node} True" for node in (1, 2, 3)} <= set(links)
+
+
+class FakeClient:
+    """Answers as a right store would, or with an error now and then."""
+
+    def __init__(self, errors: list[ClientError]) -> None:
+        self.keys = Keys()
+        self.errors = errors
+        self.load: Load | None = None
+        self.calls = 0
+
+    async def submit(self, command: bytes) -> bytes:
+        await trio.lowlevel.checkpoint()
+        self.calls += 1
+        assert self.load is not None
+        self.load.stopped = self.calls > 200
+        if self.errors and self.calls % 40 == 0:
+            raise self.errors[self.calls // 40 % len(self.errors)]
+        return self.keys.apply(command)
+
+
+async def test_a_load_writes_down_what_it_sees() -> None:
+    client = FakeClient([OutcomeUnknown("x"), ClusterUnreachable("y")])
+    client.load = load = Load(Random(1))
+    await load.work(client)  # type: ignore[arg-type]
+    history = load.recorder.finish()
+    unknown = [o for o in history if not o.known]
+    assert len(unknown) == load.outcomes["OutcomeUnknown"] >= 1
+    assert len(history) == client.calls - load.outcomes["ClusterUnreachable"]
+    assert check(history, KV) is not None
+    # A process whose operation may still take effect is never used again.
+    assert len({o.process for o in history}) == 1 + len(unknown)
+
+
+def wish(folder: Path) -> Wish:
+    return Wish("tcp", 1.0, 7, ("kill",), "python", folder, laboratory=False)
+
+
+def test_a_lost_append_is_a_failure(tmp_path: Path) -> None:
+    course = Course(wish(tmp_path), lambda _text: None)
+    recorder = course._load.recorder
+    recorder.call(1, "append", "k", "a")
+    recorder.ok(1)
+    recorder.call(2, "get", "k")
+    recorder.ok(2, "")
+    verdict = course.judge()
+    assert not verdict.passed
+    assert verdict.window is not None
+    assert json.loads((tmp_path / "verdict.json").read_text())["linearizable"] is False
+    again = read_history((tmp_path / "history.edn").read_text().splitlines(), KV)
+    assert check(again, KV) is None
+
+
+def test_a_run_without_an_operation_is_no_pass(tmp_path: Path) -> None:
+    assert Course(wish(tmp_path), lambda _text: None).judge().fault == "no operation was begun"
+
+
+def test_the_picture_is_whole_and_escaped() -> None:
+    events = [
+        Event(1.0, 1, "kill", False),
+        Event(2.0, 1, "kill", True),
+        Event(3.0, 2, "<b>", False),
+    ]
+    picture = draw((1, 2, 3), events, [0.1, 0.15, 4.9, 99.0], 5.0)
+    root = ElementTree.fromstring(picture)
+    assert root.tag.endswith("svg")
+    rectangles = [child for child in root if child.tag.endswith("rect")]
+    assert len(rectangles) == 2
+    assert "<b>" not in picture
+    assert ElementTree.fromstring(draw((1,), [], [], 0.0)) is not None
+
+
+def test_what_cannot_be_made_here_says_why() -> None:
+    assert "as root" in why_not("cut", laboratory=False)
+    assert why_not("kill", laboratory=False) == ""
+
+
+def paxos(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "transports.node.cli", "chaos", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["tcp", "udp", "zeromq", "ethernet"])
+def test_a_short_storm_loses_nothing(tmp_path: Path, transport: str) -> None:
+    if transport == "ethernet" and os.geteuid() != 0:
+        pytest.skip("raw Ethernet needs root")
+    done = paxos(
+        "--transport", transport, "--seconds", 3, "--seed", 5, "--save", "run", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "PASS"
+    verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert verdict["operations"] > 50
+    assert sum(verdict["faults"].values()) >= 1
+    assert (tmp_path / "run" / "timeline.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--transport", "avian"), "--transport: "),
+        (("--transport", "memory"), "one process"),
+        (("--kinds", "meteor"), "there is no 'meteor'"),
+        (("--kinds", " "), "nothing is named"),
+        (("--seconds", "0"), "0 is not a number from 0.5"),
+        (("--save", "."), "is there already"),
+    ],
+)
+def test_wrong_use_is_one_line(tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
+    done = paxos(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

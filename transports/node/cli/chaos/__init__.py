@@ -1,0 +1,1 @@
+"""`paxos chaos`: real processes under real faults, and a verdict over what clients saw."""

@@ -1,0 +1,267 @@
+"""A chaos run, from making the cluster to the verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from time import monotonic
+from typing import Any, Final
+
+import trio
+
+from paxos_core.testing.linearize import MODELS, Operation, Window, explain, write_history
+from transports.node.cli.chaos.load import Load
+from transports.node.cli.chaos.nemesis import Event, Nemesis
+from transports.node.cli.chaos.timeline import draw
+from transports.node.cli.demo_cluster import CONFIG_NAME, ProcessCluster
+from transports.node.cli.demo_places import Place, make_place
+from transports.node.cli.failures import Failure
+from transports.node.client import Client, open_client
+from transports.node.config import ClusterConfig
+from transports.node.config.text import to_toml
+from transports.node.store.api import StoreIdentity
+from transports.node.store.log_create import create_store
+
+NODES: Final = (1, 2, 3)
+CLIENTS: Final = 2
+TASKS: Final = 3
+"""Of each client."""
+START_SECONDS: Final = 30.0
+AGREE_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 3.0
+"""After so long a client gives a command up."""
+POLL_SECONDS: Final = 0.05
+MACHINE: Final = "transports.node.cli.chaos.keys:Keys"
+MODEL: Final = MODELS["kv"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    transport: str
+    seconds: float
+    seed: int
+    kinds: tuple[str, ...]
+    core: str
+    directory: Path
+    laboratory: bool
+
+
+@dataclass
+class Verdict:
+    """What came of it."""
+
+    wish: Wish
+    history: list[Operation] = field(default_factory=list)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    window: Window | None = None
+    fault: str = ""
+    """What else is wrong, in one line."""
+    interrupted: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was checked holds."""
+        return self.window is None and not self.fault
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "passed": self.passed,
+            "transport": self.wish.transport,
+            "core": self.wish.core,
+            "seed": self.wish.seed,
+            "seconds": self.wish.seconds,
+            "interrupted": self.interrupted,
+            "operations": len(self.history),
+            "outcomes": self.outcomes,
+            "faults": self.faults,
+            "linearizable": self.window is None,
+            "window": [asdict(o) for o in self.window.operations] if self.window else [],
+            "fault": self.fault,
+        }
+
+
+class Course:
+    """One run. `verdict` is there also after a cancellation."""
+
+    def __init__(self, wish: Wish, say: Callable[[str], None]) -> None:
+        self.wish = wish
+        self._say = say
+        self._load = Load(Random(f"load {wish.seed}"))
+        self._events: list[Event] = []
+        self._faults: dict[str, int] = {}
+        self._fault = ""
+        self._ended = 0.0
+
+    async def run(self) -> None:
+        """All of it. What fails is in the verdict; raises `Failure` if it cannot begin."""
+        with ExitStack() as held:
+            place, set_link = self._place(held)
+            config = self._configure(place)
+            prefixes: dict[int, list[str]] = {}
+
+            def entering(node: int) -> Sequence[str]:
+                return [*place.entering(node), *prefixes.get(node, ())]
+
+            cluster = ProcessCluster(config, entering, machine=MACHINE)
+            try:
+                for node in NODES:
+                    cluster.start(node, first=True)
+                await self._in_company(cluster, config, prefixes, set_link)
+            finally:
+                cluster.close()
+
+    def _place(self, held: ExitStack) -> tuple[Place, Callable[[int, bool], None]]:
+        if not self.wish.laboratory:
+            return make_place(self.wish.transport, NODES, held), lambda _node, _up: None
+        from transports.node.cli.lab.inside import inside
+        from transports.node.cli.lab.network import open_network, set_link
+        from transports.node.cli.lab.plan import addresses, entering, options
+
+        plan, _claim = held.enter_context(open_network(NODES))
+        held.enter_context(inside(plan.client.namespace))
+        transport = self.wish.transport
+        place = Place(
+            addresses(plan, transport),
+            options(transport),
+            entering=lambda node: entering(plan.node(node).namespace),
+        )
+        return place, lambda node, up: set_link(plan.laboratory, plan.node(node).name, up=up)
+
+    def _configure(self, place: Place) -> ClusterConfig:
+        config = ClusterConfig(
+            nodes=place.addresses,
+            base=self.wish.directory,
+            cluster="chaos",
+            transport=self.wish.transport,
+            transport_options=place.options,
+            core="c" if self.wish.core == "c" else "python",
+        )
+        (self.wish.directory / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")
+        for node in NODES:
+            create_store(
+                config.store_path(node), StoreIdentity(config.cluster_id, node, voting=True)
+            )
+        return config
+
+    async def _in_company(
+        self,
+        cluster: ProcessCluster,
+        config: ClusterConfig,
+        prefixes: dict[int, list[str]],
+        set_link: Callable[[int, bool], None],
+    ) -> None:
+        async with (
+            open_client(config, timeout=TIMEOUT_SECONDS) as first,
+            open_client(config, timeout=TIMEOUT_SECONDS) as second,
+        ):
+            watch = _Watch(first)
+            await self._begin(first, cluster)
+            nemesis = Nemesis(
+                cluster,
+                NODES,
+                self.wish.kinds,
+                Random(f"nemesis {self.wish.seed}"),
+                prefixes,
+                set_link,
+                lambda: watch.leader,
+                self._say,
+            )
+            self._events, self._faults = nemesis.events, nemesis.faults
+            self._load.began = nemesis.began
+            try:
+                await self._storm(nemesis, watch, (first, second))
+                await self._settle(nemesis, first, cluster)
+            except Failure as failure:
+                self._fault = str(failure)
+            finally:
+                self._ended = monotonic() - nemesis.began
+
+    async def _begin(self, client: Client, cluster: ProcessCluster) -> None:
+        with trio.move_on_after(START_SECONDS):
+            while not all([await client.status(node) for node in NODES]):
+                cluster.check()
+                await trio.sleep(POLL_SECONDS)
+            return
+        raise Failure(f"not all nodes answered within {START_SECONDS:.0f} s")
+
+    async def _storm(self, nemesis: Nemesis, watch: _Watch, clients: Sequence[Client]) -> None:
+        self._say(f"{len(NODES)} nodes over {self.wish.transport}, seed {self.wish.seed}")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch.run)
+            for client in clients:
+                for _ in range(TASKS):
+                    nursery.start_soon(self._load.work, client)
+            with trio.move_on_after(self.wish.seconds):
+                await nemesis.run()
+            await nemesis.heal()
+            self._say(f"{self.wish.seconds:6.2f} s  all is healed")
+            # Some answers of a cluster that is whole again.
+            await trio.sleep(1.0)
+            self._load.stopped = True
+            watch.stopped = True
+
+    async def _settle(self, nemesis: Nemesis, client: Client, cluster: ProcessCluster) -> None:
+        """All nodes apply the same log. Raises `Failure`."""
+        await nemesis.heal()
+        with trio.move_on_after(AGREE_SECONDS):
+            while True:
+                cluster.check()
+                found = [await client.status(node) for node in NODES]
+                logs = {(s["applied"], s["digest"]) if s else None for s in found}
+                if len(logs) == 1 and None not in logs:
+                    return
+                await trio.sleep(POLL_SECONDS)
+        raise Failure(f"the nodes' logs were not the same {AGREE_SECONDS:.0f} s after the storm")
+
+    def judge(self, *, interrupted: bool = False) -> Verdict:
+        """Check what clients saw, and leave history, events, picture and verdict behind."""
+        verdict = Verdict(
+            self.wish,
+            self._load.recorder.finish(),
+            dict(self._load.outcomes),
+            dict(self._faults),
+            fault=self._fault,
+            interrupted=interrupted,
+        )
+        if not verdict.history and not self._fault:
+            verdict.fault = "no operation was begun"
+        verdict.window = explain(verdict.history, MODEL) if verdict.history else None
+        self._leave(verdict)
+        return verdict
+
+    def _leave(self, verdict: Verdict) -> None:
+        folder = self.wish.directory
+        lines = "\n".join(write_history(verdict.history, MODEL))
+        (folder / "history.edn").write_text(lines + "\n", encoding="utf-8")
+        events = "".join(json.dumps(asdict(event)) + "\n" for event in self._events)
+        (folder / "events.jsonl").write_text(events, encoding="utf-8")
+        picture = draw(NODES, self._events, self._load.moments, self._ended)
+        (folder / "timeline.svg").write_text(picture, encoding="utf-8")
+        text = json.dumps(verdict.to_json(), indent=1, default=str)
+        (folder / "verdict.json").write_text(text + "\n", encoding="utf-8")
+
+
+class _Watch:
+    """Knows who leads, as far as one can from outside."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.leader = 0
+        self.stopped = False
+
+    async def run(self) -> None:
+        """Ask now and then."""
+        while not self.stopped:
+            for node in NODES:
+                status = await self._client.status(node, 0.3)
+                if status and status["leader"]:
+                    self.leader = int(status["leader"])
+            await trio.sleep(POLL_SECONDS)
