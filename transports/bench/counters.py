@@ -17,6 +17,8 @@ from transports.bench.saved.schema import ProcessCost
 
 NS: Final = 1_000_000_000
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
+TICKS_LOST_SECONDS: Final = 0.03
+"""By how much ticks may exceed the exact time by rounding."""
 _SOFTIRQ_FIELD: Final = 7
 _SWITCHES: Final = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
 
@@ -78,9 +80,12 @@ def cost(before: Counters, after: Counters) -> tuple[list[ProcessCost], float, i
 
 def process_cost(role: str, before: ProcessCounters, after: ProcessCounters) -> ProcessCost:
     """The exact time, split as the clock's ticks say."""
-    seconds = max(0, after.run_ns - before.run_ns) / NS
+    seconds = (after.run_ns - before.run_ns) / NS
     user = max(0, after.user_ticks - before.user_ticks)
     system = max(0, after.system_ticks - before.system_ticks)
+    # A thread that ended took its exact time with it; the ticks still have it.
+    by_ticks = (user + system) / TICKS_PER_SECOND
+    seconds = by_ticks if seconds < by_ticks - TICKS_LOST_SECONDS else max(0.0, seconds)
     share = user / (user + system) if user + system else 1.0
     return ProcessCost(
         role=role,
@@ -103,7 +108,10 @@ def _read_process(role: str, pid: int) -> ProcessCounters:
                 continue  # a thread that ended just now
             voluntary += first
             involuntary += second
-        user, system = parse_ticks(_read(f"{base}/stat"))
+        stat = _read(f"{base}/stat")
+        if stat[stat.rindex(")") + 2] in "ZX":
+            raise MeasureFailed(f"{role} has ended")
+        user, system = parse_ticks(stat)
     except OSError as error:
         raise MeasureFailed(f"{role} is gone: {error.strerror}") from error
     return ProcessCounters(run_ns, user, system, voluntary, involuntary)

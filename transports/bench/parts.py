@@ -14,12 +14,14 @@ from transports.bench.wire import Message
 from transports.node.node import Node
 
 NS: Final = 1_000_000_000
+OUTSIDE, CORE, DECODE, ENCODE, STORE, SEND = range(6)
+NAMES: Final = ("outside", "core", "decode", "encode", "store", "send")
 WRAPPED: Final = (
-    ("_feed", "core"),
-    ("_pump", "core"),
-    ("_decode", "decode"),
-    ("_encode", "encode"),
-    ("_write", "store"),
+    ("_feed", CORE),
+    ("_pump", CORE),
+    ("_decode", DECODE),
+    ("_encode", ENCODE),
+    ("_write", STORE),
 )
 """Methods of `Node`, and the part that each is."""
 
@@ -28,11 +30,10 @@ class Parts:
     """Takes the time of a node's parts. Pass `watch` to `open_node`."""
 
     def __init__(self) -> None:
-        self._spent_ns = dict.fromkeys(("core", "decode", "encode", "store", "send"), 0)
-        self._stack: list[str] = []
-        self._since_ns = 0
+        self._spent_ns = [0] * len(NAMES)
+        self._now = [perf_counter_ns(), OUTSIDE]
+        """Since when, and which part is on."""
         self._store_cpu_ns = 0
-        self._begin_ns = perf_counter_ns()
         self._begin_cpu_ns = thread_time_ns()
         self._node: Node | None = None
 
@@ -41,32 +42,40 @@ class Parts:
         self._node = node
         for name, part in WRAPPED:
             setattr(node, name, self._timed(part, getattr(node, name)))
+        node._write = self._working(node._write)  # type: ignore[method-assign]
         transport = node._transport
         # The instance's attribute hides the method: the class is everybody's.
-        transport.send = self._timed("send", transport.send)  # type: ignore[method-assign]
-        self._begin_ns, self._begin_cpu_ns = perf_counter_ns(), thread_time_ns()
+        transport.send = self._timed(SEND, transport.send)  # type: ignore[method-assign]
 
-    def _timed(self, part: str, act: Callable[..., Any]) -> Callable[..., Any]:
-        spent, stack = self._spent_ns, self._stack
-        waits = part == "store"
+    def _timed(self, part: int, act: Callable[..., Any]) -> Callable[..., Any]:
+        """`act`, with its time charged to `part`, less what parts within it take."""
+        spent, state, clock = self._spent_ns, self._now, perf_counter_ns
 
         def timed(*arguments: Any) -> Any:
-            now = perf_counter_ns()
-            if stack:
-                spent[stack[-1]] += now - self._since_ns
-            stack.append(part)
-            self._since_ns = now
-            cpu = thread_time_ns() if waits else 0
+            now = clock()
+            since, outer = state
+            spent[outer] += now - since
+            state[:] = now, part
             try:
                 return act(*arguments)
             finally:
-                now = perf_counter_ns()
-                spent[stack.pop()] += now - self._since_ns
-                self._since_ns = now
-                if waits:
-                    self._store_cpu_ns += thread_time_ns() - cpu
+                now = clock()
+                spent[part] += now - state[0]
+                state[:] = now, outer
 
         return timed
+
+    def _working(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        """`act`, with what the thread works in it noted: the rest of it is waiting for the disk."""
+
+        def working(*arguments: Any) -> Any:
+            begin = thread_time_ns()
+            try:
+                return act(*arguments)
+            finally:
+                self._store_cpu_ns += thread_time_ns() - begin
+
+        return working
 
     def tell(self) -> Message:
         """`parts`: name -> seconds since the beginning, as in `PARTS`; and `syncs`.
@@ -75,12 +84,14 @@ class Parts:
         wait and read, and trio. What it did not work is `idle`, but for waiting for a disk.
         """
         assert self._node is not None
-        spent = dict(self._spent_ns)
-        wall = perf_counter_ns() - self._begin_ns
+        since, part = self._now
+        spent = list(self._spent_ns)
+        spent[part] += perf_counter_ns() - since
         worked = thread_time_ns() - self._begin_cpu_ns
-        known = sum(spent.values())
-        receive = max(0, worked - (known - spent["store"]) - self._store_cpu_ns)
-        parts = {**spent, "receive": receive, "idle": max(0, wall - known - receive)}
+        inside = sum(spent[CORE:])
+        receive = max(0, worked - (inside - spent[STORE]) - self._store_cpu_ns)
+        parts = dict(zip(NAMES[CORE:], spent[CORE:], strict=True))
+        parts |= {"receive": receive, "idle": max(0, spent[OUTSIDE] - receive)}
         return {
             "parts": {name: ns / NS for name, ns in parts.items()},
             "syncs": self._node.syncs,

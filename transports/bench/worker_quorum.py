@@ -45,21 +45,26 @@ class QuorumFailed(Exception):
 
 
 def lead(transport: Transport, followers: list[int]) -> Callable[[list[Frame]], None]:
-    """What the leader does with a drain. A majority is itself and the first that answers."""
-    waiting: dict[bytes, int] = {}
+    """What the leader does with a drain. A majority is itself and half of its followers."""
+    waiting: dict[bytes, tuple[int, set[int]]] = {}
+    most = (len(followers) + 1) // 2
 
     def feed(frames: list[Frame]) -> None:
         out: list[Frame] = []
         for sender, frame in frames:
             head = frame[: HEADER.size]
             if sender >= FIRST_CLIENT_ID:
-                waiting[head] = sender
+                waiting[head] = (sender, set())
                 out += [(follower, frame) for follower in followers]
                 if len(followers) < 1:
                     out.append((sender, head))
-            elif (client := waiting.pop(head, None)) is not None:
-                _first, count = HEADER.unpack(head)
-                out.append((client, head + bytes(count * ANSWER_BYTES)))
+            elif (found := waiting.get(head)) is not None:
+                client, answered = found
+                answered.add(sender)
+                if len(answered) >= most:
+                    del waiting[head]
+                    _first, count = HEADER.unpack(head)
+                    out.append((client, head + bytes(count * ANSWER_BYTES)))
         transport.send(out)
 
     return feed

@@ -49,6 +49,12 @@ def test_the_exact_time_is_split_as_the_ticks_say() -> None:
     assert (found.voluntary_switches, found.involuntary_switches) == (20, 1)
 
 
+def test_a_thread_that_ended_is_still_counted() -> None:
+    before = ProcessCounters(900_000_000, 90, 0, 0, 0)
+    after = ProcessCounters(100_000_000, 110, 0, 0, 0)
+    assert process_cost("leader", before, after).user_seconds == pytest.approx(0.2)
+
+
 def test_this_process_works_and_is_counted() -> None:
     before = snapshot({"all": os.getpid()}, LOOPBACK)
     deadline = before.processes["all"].run_ns + 30_000_000

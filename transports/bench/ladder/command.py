@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from transports.bench.ladder.pins import choose_pins
@@ -78,14 +80,18 @@ def go_on(folder: Path, directory: Path | None, progress: Progress) -> SavedRun:
         return saved
     where = directory or Path(tempfile.gettempdir())
     with resume_run(saved) as writer:
-        _carry_out(writer, saved.tried(), where, progress)
+        _carry_out(writer, saved.tried(), where, progress, saved.skipped())
     return read_run(folder)
 
 
 def _carry_out(
-    writer: RunWriter, tried: set[tuple[str, int]], directory: Path, progress: Progress
+    writer: RunWriter,
+    tried: set[tuple[str, int]],
+    directory: Path,
+    progress: Progress,
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    engine = Engine(writer, directory, progress)
+    engine = Engine(writer, directory, progress, known=known)
     try:
         run(lambda: run_turns(engine, tried))
     except Interrupted:

@@ -74,7 +74,9 @@ def _figure(
     cell: Cell, repeat: int, command_bytes: int, result: Message, before: _Look, after: _Look
 ) -> Figure:
     processes, softirq, frames, size = cost(before.counters, after.counters)
-    processes = [_with_told(process, before.told, after.told) for process in processes]
+    processes = [
+        _with_told(process, before.told, after.told, result["seconds"]) for process in processes
+    ]
     sample = Sample(
         cell=cell.id,
         repeat=repeat,
@@ -93,7 +95,10 @@ def _figure(
 
 
 def _with_told(
-    process: ProcessCost, before: Mapping[str, Message], after: Mapping[str, Message]
+    process: ProcessCost,
+    before: Mapping[str, Message],
+    after: Mapping[str, Message],
+    seconds: float,
 ) -> ProcessCost:
     """With what a node says of itself: where its time went, and its syncs."""
     first, last = before.get(process.role), after.get(process.role)
@@ -102,6 +107,10 @@ def _with_told(
     begun = first["parts"]
     # A remainder may go back a little: it is the difference of several clocks.
     parts = {name: max(0.0, now - begun.get(name, 0)) for name, now in last["parts"].items()}
+    # A node is asked a little after the window's ends, and answers when it gets to it: its
+    # parts are those of its own time between the two answers, and are taken for the window's.
+    own = sum(parts.values())
+    parts = {name: took * seconds / own for name, took in parts.items()} if own else {}
     return msgspec.structs.replace(
         process, parts_seconds=parts, syncs=last["syncs"] - first["syncs"]
     )

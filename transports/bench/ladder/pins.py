@@ -19,9 +19,9 @@ UNPINNED: Final[Pins] = {}
 
 
 def choose_pins() -> dict[str, list[int]]:
-    """Role -> processors, for this machine; empty where there is one processor alone."""
+    """Role -> processors; empty where there is one alone, or nobody may be pinned."""
     free = sorted(os.sched_getaffinity(0))
-    if len(free) < 2:
+    if len(free) < 2 or not _may_pin(free):
         return {}
     first, second = free[:2]
     return {"leader": [first], "client": [first], "follower": [second], "echo": [second]}
@@ -38,8 +38,19 @@ def apply_pins(pins: Pins, pids: Mapping[str, int]) -> None:
             _pin(pid, processors)
 
 
+def _may_pin(free: list[int]) -> bool:
+    """Tried on this process, which then has again what it had."""
+    try:
+        os.sched_setaffinity(0, free[:1])
+        os.sched_setaffinity(0, free)
+    except OSError:
+        return False
+    return True
+
+
 def _pin(pid: int, processors: list[int]) -> None:
     for task in Path(f"/proc/{pid}/task").glob("*"):
-        # A thread that has ended meanwhile needs no processor.
-        with suppress(ProcessLookupError, FileNotFoundError):
+        # A thread that has ended meanwhile needs no processor; and a run that goes on
+        # elsewhere may name processors that are not there.
+        with suppress(OSError):
             os.sched_setaffinity(int(task.name), processors)

@@ -55,6 +55,8 @@ class Engine:
     progress: Progress
     veth: Place | None = None
     skipped: dict[str, str] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
+    """What was left out before the run went on: it is not written again."""
 
     @property
     def effort(self) -> Effort:
@@ -70,7 +72,8 @@ class Engine:
         """Something cannot run here: said once."""
         if subject not in self.skipped:
             self.skipped[subject] = reason
-            self.writer.add(Skip(subject=subject, reason=reason))
+            if self.known.get(subject) != reason:
+                self.writer.add(Skip(subject=subject, reason=reason))
             self.progress(f"left out: {subject}: {reason}")
 
 
@@ -213,6 +216,7 @@ async def _take(engine: Engine, turn: Turn) -> None:
             engine.fail(cell.id, turn.repeat, str(failure))
         figures = [] if whole else figures
     for figure, moment in zip(figures, began, strict=False):
-        engine.writer.add(figure.sample)
         sample = figure.sample
+        # The sample last: where it is, its histogram is too.
         engine.writer.add_histogram(sample.cell, sample.repeat, moment, figure.histogram)
+        engine.writer.add(sample)

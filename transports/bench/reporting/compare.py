@@ -9,6 +9,7 @@ from transports.bench.reporting.select import Figures, load_figures
 from transports.bench.reporting.statistics import Interval, free_ratio
 from transports.bench.reporting.words import times
 from transports.bench.saved.files import SavedRun
+from transports.bench.saved.schema import Effort
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,6 +97,10 @@ def _change(old: Figures, new: Figures, cell: str, metric: str, threshold: float
     return Change(cell, metric, ratio, worse and certain, better and certain)
 
 
+def _times(effort: Effort) -> tuple[int, float, float]:
+    return effort.repeats, effort.warm_seconds, effort.seconds
+
+
 def _warnings(before: SavedRun, after: SavedRun, new: Figures, old: Figures) -> list[str]:
     warnings: list[str] = []
     first, second = before.head, after.head
@@ -105,7 +110,9 @@ def _warnings(before: SavedRun, after: SavedRun, new: Figures, old: Figures) -> 
             warnings.append(f"{name} differs: {old_one} before, {new_one} after")
     if first.place != second.place:
         warnings.append("one run is from inside an emulated machine: the two cannot be compared")
-    if first.effort != second.effort:
+    if first.effort.instrument != second.effort.instrument:
+        warnings.append("in one of the runs nodes took the time of their parts, in the other not")
+    if _times(first.effort) != _times(second.effort):
         warnings.append("the two runs took their figures for different times")
     if first.pins != second.pins or first.settings != second.settings:
         warnings.append("the nodes' settings or pins differ")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import msgspec
 
@@ -54,7 +56,14 @@ class SavedRun:
 
     def skipped(self) -> dict[str, str]:
         """What could not run, and why."""
-        return {e.subject: e.reason for e in self.entries if isinstance(e, Skip)}
+        found = {e.subject: e.reason for e in self.entries if isinstance(e, Skip)}
+        # What was left out at first, and measured when the run went on, is not left out.
+        measured = {name for s in self.samples() for name in (s.cell.split(".")[0], s.cell)}
+        return {
+            subject: reason
+            for subject, reason in found.items()
+            if subject not in measured and not any(c.startswith(f"{subject}.") for c in measured)
+        }
 
 
 def trial_id(entry: Entry) -> str:
@@ -73,16 +82,17 @@ def trial_id(entry: Entry) -> str:
 class RunWriter:
     """Appends to a run. Made by `create_run` and `resume_run`."""
 
-    def __init__(self, folder: Path, head: Head, stream: IO[bytes]) -> None:
+    def __init__(self, folder: Path, head: Head, stream: RawIOBase | IO[bytes]) -> None:
         self.folder = folder
         self.head = head
         self._stream = stream
 
     def add(self, entry: Entry) -> None:
         """One line, at once on its way to the disk. Raises `RunError`."""
+        line = msgspec.json.encode(entry) + b"\n"
         try:
-            self._stream.write(msgspec.json.encode(entry) + b"\n")
-            self._stream.flush()
+            if self._stream.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise _cannot_write(self.folder / ENTRIES, error) from error
 
@@ -138,7 +148,9 @@ def resume_run(run: SavedRun) -> Iterator[RunWriter]:
 def read_run(folder: Path) -> SavedRun:
     """What `folder` holds. A last line that was never finished is left out. Raises `RunError`."""
     head = _read_head(folder)
-    data = _read(folder / ENTRIES)
+    path = folder / ENTRIES
+    # A run that was stopped before its first entry has none.
+    data = _read(path) if path.exists() else b""
     *lines, rest = data.split(b"\n")
     entries: list[Entry] = []
     decoder = msgspec.json.Decoder(Entry)
@@ -199,13 +211,14 @@ def _write_head(folder: Path, head: Head) -> None:
 
 
 @contextmanager
-def _open_entries(folder: Path) -> Iterator[IO[bytes]]:
+def _open_entries(folder: Path) -> Iterator[Any]:
     path = folder / ENTRIES
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    with open(fd, "ab") as stream:
+    # Nothing is kept back: what fails, fails where it is written, and not again at the end.
+    with open(fd, "ab", buffering=0) as stream:
         yield stream
 
 

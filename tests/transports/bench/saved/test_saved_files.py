@@ -113,6 +113,31 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
             writer.add(make_sample(CELL, 0))
 
 
+def test_a_run_stopped_before_its_first_entry_goes_on(tmp_path: Path) -> None:
+    with create_run(tmp_path / "run", make_head([CELL])):
+        pass
+    (tmp_path / "run" / "entries.jsonl").unlink()
+    assert read_run(tmp_path / "run").entries == []
+
+
+def test_what_was_measured_later_is_not_left_out(tmp_path: Path) -> None:
+    skips = (Skip(subject="tcp", reason="no root"), Skip(subject="udp", reason="no root"))
+    run = read_run(make_run(tmp_path / "run", [CELL], 1, extra=skips))
+    assert run.skipped() == {"udp": "no root"}
+
+
+def test_a_full_disk_is_said_with_its_cure_by_the_file_itself(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="No space left on device; name another --save"):
+        write_to_full_disk(tmp_path)
+
+
+def write_to_full_disk(base: Path) -> None:
+    (base / "run").mkdir()
+    (base / "run" / "entries.jsonl").symlink_to("/dev/full")
+    with create_run(base / "run", make_head([CELL])) as writer:
+        writer.add(make_sample(CELL, 0))
+
+
 def test_trials_are_known_by_what_they_left() -> None:
     loaded = Cell(layer="udp", rung="paxos", variant="python", load=Closed(outstanding=1024))
     assert trial_id(Calls(cell=loaded.id, commands=1, by_role={})) == "calls.udp.1024"
