@@ -27,7 +27,8 @@ from transports.node.store.api import StoreError, StoreIdentity
 from transports.node.store.log_create import create_store
 
 NODES = (1, 2, 3)
-START_SECONDS = 20.0
+START_SECONDS = 60.0
+"""For a process to say its first word: emulated, four of Python's need half of it."""
 AGREE_SECONDS = 60.0
 POLL_SECONDS = 0.02
 LOAD_SPARE_SECONDS = 40.0
