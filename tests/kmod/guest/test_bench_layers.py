@@ -16,17 +16,6 @@ from transports.bench.saved.files import read_run
 PLAN = ("--place", "vm", "--layers", "kmod-relay,kmod-replica", "--rungs", "echo,paxos")
 LOAD = ("--variants", "plain-c", "--loads", "1", "--payloads", "64")
 TINY = (*LOAD, "--repeats", "1", "--seconds", "0.2")
-    "--variants",
-    "plain-c",
-    "--loads",
-    "1",
-    "--payloads",
-    "64",
-    "--repeats",
-    "1",
-    "--seconds",
-    "0.2",
-)
 
 
 @pytest.mark.timeout(300)
