@@ -19,7 +19,7 @@ from transports.node.machines import Journal
 from transports.node.node import Node, open_node
 
 
-async def run(path: str, node: int, *, first_start: bool, parts: bool) -> None:
+async def run(path: str, node: int, *, first_start: bool, parts: bool = False) -> None:
     """Be the node until stdin ends."""
     config = load_config(path)
     watch = Parts() if parts else None

@@ -1,7 +1,8 @@
 """A process of the bench: runs `px_node`, the node without Python, once for each job.
 
-Argument: JSON with `program`, `mode` (`core` or `device`), `members` (node -> MAC), `interface`
-and `entering` (node -> the words that put a command into its namespace). The client is in the
+Argument: JSON with `program`, `mode` (`core` or `device`), `members` (node -> MAC), `interface`,
+`election_seconds` (what an election may take: it counts against the time a node is given) and
+`entering` (node -> the words that put a command into its namespace). The client is in the
 leader's process, node 1. This process speaks the protocol of `meter` for it; its children are
 the nodes, the leader first.
 """
@@ -24,8 +25,6 @@ from transports.bench.saved.schema import Closed
 from transports.bench.wire import Message, parse, say
 
 COMMAND_BYTES_MAX: Final = 1200
-ELECTION_SECONDS: Final = 1.0
-"""It counts against the time that a node is given."""
 WARM_UP: Final = 500
 END_SECONDS: Final = 5.0
 FOLLOWER_SECONDS: Final = 5.0
@@ -42,10 +41,12 @@ def run_job(setup: Message, job: Job) -> Message:
         raise PxFailed("it is loaded in closed loops alone")
     with tempfile.TemporaryDirectory(prefix="paxos-px-") as base, ExitStack() as stack:
         latencies = Path(base, "latencies")
-        leader = _start(stack, setup, 1, _load_words(job, job.load.outstanding, latencies))
+        election = float(setup["election_seconds"])
+        words = _load_words(job, job.load.outstanding, latencies) + _length(job, election)
+        leader = _start(stack, setup, 1, words)
         for node in sorted(map(int, setup["members"])):
             if node != 1:
-                _start(stack, setup, node, _length(job, FOLLOWER_SECONDS))
+                _start(stack, setup, node, _length(job, election, FOLLOWER_SECONDS))
         assert leader.stdin is not None
         assert leader.stdout is not None
         _expect(leader.stdout, "ready")
@@ -58,15 +59,15 @@ def run_job(setup: Message, job: Job) -> Message:
         return _result(said, latencies)
 
 
-def _length(job: Job, more_seconds: float = 0.0) -> list[str]:
-    seconds = ELECTION_SECONDS + job.warm_seconds + job.seconds + more_seconds
+def _length(job: Job, election_seconds: float, more_seconds: float = 0.0) -> list[str]:
+    seconds = election_seconds + job.warm_seconds + job.seconds + more_seconds
     return ["--seconds", str(seconds)]
 
 
 def _load_words(job: Job, outstanding: int, latencies: Path) -> list[str]:
     words = ["--outstanding", str(outstanding), "--bytes", str(job.command_bytes)]
     words += ["--warm-up", str(WARM_UP), "--hold", "--latencies", str(latencies)]
-    return words + _length(job)
+    return words
 
 
 def _start(stack: ExitStack, setup: Message, node: int, words: list[str]) -> subprocess.Popen[str]:

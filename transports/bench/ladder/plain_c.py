@@ -28,6 +28,9 @@ SOURCES: Final = Path(transports.__file__).parents[1] / "kmod/vm/bench"
 PROGRAM: Final = SOURCES / "px_node"
 BUILD_SECONDS: Final = 120
 NODES: Final = (1, 2, 3)
+ELECTION_SECONDS: Final = 1.0
+EMULATED_SECONDS: Final = 8.0
+"""Where there is a replica in the kernel, the machine may be an emulated one."""
 
 
 class PlainCRunning(PlainRunning):
@@ -78,6 +81,7 @@ async def _open(stand: Stand, ground: Ground) -> AsyncIterator[Running]:
     setup = {
         "program": str(PROGRAM),
         "mode": "device" if LAYERS[stand.layer].mode == "replica" else "core",
+        "election_seconds": EMULATED_SECONDS if LAYERS[stand.layer].mode else ELECTION_SECONDS,
         "members": {node: members[node] for node in NODES},
         "interface": ground.place.interface,
         "entering": {node: list(ground.place.entering(node)) for node in NODES},
