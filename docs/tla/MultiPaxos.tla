@@ -6,7 +6,7 @@
 (*                                                                             *)
 (* Who stands, and when, is left open: that is liveness. The watermark that an *)
 (* Accept carries is here a Beat of its own, which may be lost by itself.      *)
-EXTENDS Integers, Sequences, FiniteSets
+EXTENDS Integers, Sequences, FiniteSets, Votes
 
 CONSTANTS Node,        \* the members: 1 .. n
           BallotMax,   \* ballots are 1 .. BallotMax
@@ -19,14 +19,10 @@ CONSTANTS Node,        \* the members: 1 .. n
 
 Ballot == 1 .. BallotMax
 Slot == 0 .. SlotMax
-Noop == 0
 NoMore == SlotMax + 1
 Quorum == {Q \in SUBSET Node : 2 * Cardinality(Q) > Cardinality(Node)}
 Owner(b) == ((b - 1) % Cardinality(Node)) + 1
 Max(a, b) == IF a > b THEN a ELSE b
-Vote(b, v) == [ballot |-> b, value |-> v]
-NoVotes == [s \in {} |-> Vote(0, Noop)]
-Put(f, s, x) == [t \in DOMAIN f \cup {s} |-> IF t = s THEN x ELSE f[t]]
 From(f, first) == [t \in {s \in DOMAIN f : s >= first} |-> f[t]]
 
 VARIABLES acceptor,  \* promised, votes

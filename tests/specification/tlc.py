@@ -58,8 +58,14 @@ def java() -> str:
     return found
 
 
-def check(module: str, constants: dict[str, str], timeout_seconds: float = 240) -> Verdict:
+def check(
+    module: str,
+    constants: dict[str, str],
+    timeout_seconds: float = 240,
+    extra: dict[str, str] | None = None,
+) -> Verdict:
     """Check `module` with its configuration, in which `constants` replace those of that name.
+    `extra` are further modules, by name.
 
     Raises `TlcMissing`, `TlcFailed`, and `KeyError` for a constant that it has not.
     """
@@ -68,6 +74,8 @@ def check(module: str, constants: dict[str, str], timeout_seconds: float = 240) 
         work = Path(folder)
         for source in SPECIFICATIONS.glob("*.tla"):
             shutil.copy(source, work)
+        for name, text in (extra or {}).items():
+            (work / f"{name}.tla").write_text(text)
         (work / "run.cfg").write_text(configuration)
         command = [
             *(java(), "-XX:+UseParallelGC", f"-Djava.io.tmpdir={folder}"),
