@@ -21,8 +21,8 @@ Hear(n, e) == \E m \in sent :
 
 Act(n, e) ==
   \/ e.kind = "stand" /\ \E b \in Ballot : Stand(n, b)
-  \/ e.kind = "propose" /\ Propose(n)
   \/ e.kind = "crash" /\ Crash(n)
+  \/ Propose(n)  \* with any input: a command may have waited for room in the window
   \/ Hear(n, e) \/ Lead(n) \/ Beat(n) \/ RecordChosen(n)
   \/ e.kind = "receive" /\ LearnFromPeer(n)
 
