@@ -83,7 +83,7 @@ def ladder(figures: Figures) -> Figure | None:
     panel.invert_yaxis()
     panel.set_xlabel("one command outstanding, median, microseconds (log)")
     plain_ticks(panel, "x")
-    figure.legend(loc="outside lower center", ncols=6, frameon=False, fontsize=8.5)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 

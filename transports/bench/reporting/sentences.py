@@ -60,8 +60,7 @@ def latency(figures: Figures) -> str:
         return NOTHING
     (first, least), (second, _next), (last, most) = ranked[0], ranked[1], ranked[-1]
     between = figures.ratio(paxos(figures, first), paxos(figures, second), "p50_us")
-    assert between is not None
-    clear = "" if between.excludes(1) else ", no more than noise before"
+    clear = "" if between is not None and between.excludes(1) else ", no more than noise before"
     joined = f"{title(first)} ({us(least.median)}){clear or ', before'} {title(second)}"
     return (
         f"With one command outstanding the least median is that of {joined}; "

@@ -73,7 +73,8 @@ class Look:
 def look(layer: str) -> Look:
     """How a layer or a peer is drawn."""
     known = LAYERS.get(layer)
-    colour, marker = PALETTE[known.transport if known else layer]
+    name = known.transport if known else layer
+    colour, marker = PALETTE.get(name, ("#7a7a7a", "o"))
     return Look(colour, marker, "--" if known and known.veth else "-")
 
 
