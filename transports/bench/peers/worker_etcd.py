@@ -7,14 +7,16 @@ must add up.
 
 from __future__ import annotations
 
-import asyncio
+import select
+import socket
 import sys
-from time import perf_counter_ns
-from typing import Any, Final
+from collections.abc import Sequence
+from contextlib import suppress
+from time import perf_counter_ns, sleep
+from typing import Final
 
-import grpc.aio
-
-from transports.bench.meter import Job, Meter, read_job
+from transports.bench.meter import NS, Job, Meter, read_job
+from transports.bench.peers.http2 import MESSAGE_BYTES_MAX, Http2Error, UnaryCalls, grpc_message
 from transports.bench.peers.protobuf import put_request, read_header, read_leader
 from transports.bench.saved.schema import Closed
 from transports.bench.wire import Message, parse, say
@@ -24,98 +26,145 @@ STATUS: Final = "/etcdserverpb.Maintenance/Status"
 KEYS: Final = 1000
 READY_SECONDS: Final = 15.0
 ANSWER_SECONDS: Final = 10.0
+STATUS_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.05
-COMMAND_BYTES_MAX: Final = 1 << 20
+RECEIVE_BYTES: Final = 1 << 18
+COMMAND_BYTES_MAX: Final = MESSAGE_BYTES_MAX - 100
+"""With its key and the lengths in one frame."""
 REVISION: Final = 3
-OPTIONS: Final = [("grpc.use_local_subchannel_pool", 1)]
-"""Or all channels of a process to one address share a connection."""
 
 
 class EtcdFailed(Exception):
     """A put failed, or was lost. One line."""
 
 
-async def find_leader(endpoints: list[str]) -> str:
+class Connection:
+    """A socket to one method of one member."""
+
+    def __init__(self, endpoint: str, path: str) -> None:
+        host, _, port = endpoint.rpartition(":")
+        self.socket = socket.create_connection((host, int(port)), STATUS_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._calls = UnaryCalls(endpoint, path)
+        self.call = self._calls.call
+
+    def flush(self) -> None:
+        """Write all that began. Raises `OSError`."""
+        if out := self._calls.take():
+            self.socket.sendall(out)
+
+    def receive(self) -> list[tuple[int, bytes]]:
+        """The calls that one read ends; waits for it. Raises `EtcdFailed` and `Http2Error`."""
+        data = self.socket.recv(RECEIVE_BYTES)
+        if not data:
+            raise EtcdFailed("the leader closed the connection")
+        return self._calls.receive(data)
+
+    def ask(self, message: bytes, timeout_seconds: float) -> bytes:
+        """One call alone. Raises as `receive` does, and `TimeoutError`."""
+        self.socket.settimeout(timeout_seconds)
+        self.call(grpc_message(message))
+        self.flush()
+        while not (ended := self.receive()):
+            self.flush()
+        self.socket.settimeout(ANSWER_SECONDS)
+        return ended[0][1]
+
+
+def find_leader(endpoints: list[str]) -> str:
     """The endpoint of who leads. Raises `EtcdFailed`."""
-    end = perf_counter_ns() + int(READY_SECONDS * 1e9)
+    end = perf_counter_ns() + int(READY_SECONDS * NS)
     while perf_counter_ns() < end:
         for endpoint in endpoints:
-            async with grpc.aio.insecure_channel(endpoint, options=OPTIONS) as channel:
-                try:
-                    answer = await channel.unary_unary(STATUS)(b"", timeout=1.0)
-                except grpc.aio.AioRpcError:
-                    continue
-            member, leader = read_leader(answer)
-            if leader and member == leader:
-                return endpoint
-        await asyncio.sleep(POLL_SECONDS)
+            # Not up yet, or without a leader yet.
+            with suppress(OSError, Http2Error, EtcdFailed):
+                if _leads(endpoint):
+                    return endpoint
+        sleep(POLL_SECONDS)
     raise EtcdFailed(f"no leader after {READY_SECONDS:.0f} s")
 
 
+def _leads(endpoint: str) -> bool:
+    connection = Connection(endpoint, STATUS)
+    with connection.socket:
+        member, leader = read_leader(connection.ask(b"", STATUS_SECONDS))
+    return member == leader != 0
+
+
 class Load:
-    """A closed loop: so many tasks, each of which puts one value after the other."""
+    """A closed loop: an answer is followed by the next put to the same key."""
 
-    def __init__(self, channels: list[grpc.aio.Channel]) -> None:
-        self._puts: list[Any] = [channel.unary_unary(PUT) for channel in channels]
-        self.ended = 0
+    def __init__(self, connections: Sequence[Connection]) -> None:
+        self._connections = {one.socket.fileno(): one for one in connections}
+        self._poll = select.poll()
+        for descriptor in self._connections:
+            self._poll.register(descriptor, select.POLLIN)
 
-    async def revision(self) -> int:
+    def revision(self) -> int:
         """The number of the last change, after one more put."""
-        answer = await self._puts[0](put_request(b"k0", b""), timeout=ANSWER_SECONDS)
-        return read_header(answer)[REVISION]
+        first = next(iter(self._connections.values()))
+        return read_header(first.ask(put_request(b"k0", b""), ANSWER_SECONDS))[REVISION]
 
-    async def run(self, job: Job) -> Message:
-        """One load. Raises `EtcdFailed` and `ValueError`."""
+    def run(self, job: Job) -> Message:
+        """One load. Raises `EtcdFailed`, `Http2Error`, `OSError` and `ValueError`."""
         if not isinstance(job.load, Closed):
             raise EtcdFailed("it is loaded in closed loops alone")
-        before, self.ended = await self.revision(), 0
+        before = self.revision()
+        value = bytes(job.command_bytes)
+        requests = [grpc_message(put_request(b"k%d" % key, value)) for key in range(KEYS)]
         meter = Meter(job)
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(job.load.outstanding):
-                tasks.create_task(self._put(number, meter, bytes(job.command_bytes)))
-        found = await self.revision() - before - 1
-        if found != self.ended:
-            raise EtcdFailed(f"{found} puts were applied of {self.ended} that were acknowledged")
+        acknowledged = self._drive(meter, job.load.outstanding, requests)
+        found = self.revision() - before - 1
+        if found != acknowledged:
+            raise EtcdFailed(f"{found} puts were applied of {acknowledged} that were acknowledged")
         return meter.result()
 
-    async def _put(self, number: int, meter: Meter, value: bytes) -> None:
-        put = self._puts[number % len(self._puts)]
-        request = put_request(b"k%d" % (number % KEYS), value)
-        while meter.is_open(begun := perf_counter_ns()):
-            await put(request, timeout=ANSWER_SECONDS)
-            self.ended += 1
-            meter.ended(begun, 1, perf_counter_ns())
+    def _drive(self, meter: Meter, outstanding: int, requests: list[bytes]) -> int:
+        """How many puts were acknowledged."""
+        every = list(self._connections.values())
+        begun: dict[tuple[Connection, int], tuple[int, int]] = {}
+        for number in range(outstanding):
+            connection, key = every[number % len(every)], number % KEYS
+            begun[connection, connection.call(requests[key])] = (key, perf_counter_ns())
+        for connection in every:
+            connection.flush()
+        acknowledged = 0
+        while begun:
+            readable = self._poll.poll(ANSWER_SECONDS * 1000)
+            if not readable:
+                raise EtcdFailed(f"no answer for {ANSWER_SECONDS:.0f} s")
+            for descriptor, _ in readable:
+                connection = self._connections[descriptor]
+                for stream, _answer in connection.receive():
+                    key, left_ns = begun.pop((connection, stream))
+                    acknowledged += 1
+                    now = perf_counter_ns()
+                    meter.ended(left_ns, 1, now)
+                    if meter.is_open(now):
+                        begun[connection, connection.call(requests[key])] = (key, now)
+                connection.flush()
+        return acknowledged
 
 
-async def run(endpoints: list[str], connections: int) -> None:
+def run(endpoints: list[str], connections: int) -> None:
     """Do the jobs on stdin, until it ends."""
-    leader = await find_leader(endpoints)
-    channels = [grpc.aio.insecure_channel(leader, options=OPTIONS) for _ in range(connections)]
-    load = Load(channels)
-    await load.revision()
+    leader = find_leader(endpoints)
+    load = Load([Connection(leader, PUT) for _ in range(connections)])
+    load.revision()
     say({"ready": {"command_bytes_max": COMMAND_BYTES_MAX, "leader": endpoints.index(leader)}})
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
-        say({"result": await load.run(read_job(parse(line)["job"]))})
+    for line in sys.stdin.buffer:
+        say({"result": load.run(read_job(parse(line)["job"]))})
 
 
 def main() -> int:
     """Serve; 1 if something failed, with the reason on stdout."""
     endpoints, connections = sys.argv[1:]
     try:
-        asyncio.run(run(endpoints.split(","), int(connections)))
+        run(endpoints.split(","), int(connections))
     except Exception as error:
-        say({"error": f"etcd: {_reason(error)}"})
+        say({"error": f"etcd: {error or type(error).__name__}"})
         return 1
     return 0
-
-
-def _reason(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name}: {error.details()}"
-    return str(error) or type(error).__name__
 
 
 if __name__ == "__main__":
