@@ -16,8 +16,8 @@ class SimulatedNode:
 
     __slots__ = (
         "armed", "backlog", "chance", "codec", "disk", "disk_free_at", "disk_units_max",
-        "flush_due", "gone", "id", "incarnation", "last_write", "leads", "paused", "period_units",
-        "service", "voting", "writes_first",
+        "flush_due", "foreign", "gone", "id", "incarnation", "last_write", "leads", "paused",
+        "period_units", "service", "voting", "writes_first",
     )  # fmt: skip
 
     def __init__(self, node: NodeId, codec: Codec, disk: Disk, chance: Chance) -> None:
@@ -25,6 +25,8 @@ class SimulatedNode:
         self.codec = codec
         self.disk = disk
         self.chance = chance
+        self.foreign = False
+        """Its core is not Python's."""
         self.service: Service | None = None
         self.incarnation = 0
         self.voting = True

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
+from paxos_core.testing.cores import MakeCore
 from paxos_core.testing.failure import SimulationFailure
 from paxos_core.testing.options import Options
 from paxos_core.testing.plan import KINDS, draw_plan
@@ -18,17 +19,22 @@ from paxos_core.testing.simulator import simulate
 RUNS_MAX = 400
 
 
-def minimise(failure: SimulationFailure, runs_max: int = RUNS_MAX) -> SimulationFailure:
+def minimise(
+    failure: SimulationFailure, runs_max: int = RUNS_MAX, make_core: MakeCore | None = None
+) -> SimulationFailure:
     """A failure of the same invariant in a smaller run; at worst `failure` itself."""
-    shrinker = _Shrinker(failure, runs_max)
+    shrinker = _Shrinker(failure, runs_max, make_core)
     while shrinker.round():
         pass
     return shrinker.stop_at_failure()
 
 
 class _Shrinker:
-    def __init__(self, failure: SimulationFailure, runs_max: int) -> None:
+    def __init__(
+        self, failure: SimulationFailure, runs_max: int, make_core: MakeCore | None
+    ) -> None:
         self.best = failure
+        self._make_core = make_core
         self._runs_left = runs_max
 
     def round(self) -> bool:
@@ -44,7 +50,7 @@ class _Shrinker:
             return
         self._runs_left -= 1
         try:
-            simulate(options)
+            simulate(options, make_core=self._make_core)
         except SimulationFailure as failure:
             if failure.invariant == self.best.invariant:
                 self.best = failure

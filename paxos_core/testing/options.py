@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paxos_core.testing.cores import PYTHON
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -19,10 +21,14 @@ class Options:
     nodes: int | None = None
     steps: int | None = None
     """Stop after so many steps, without the healed phase."""
+    core: str = PYTHON
+    """What decides in the nodes: one of `cores.CORES`."""
 
     def command(self) -> str:
         """The command that repeats this run."""
         parts = [f"paxos simulate --seed {self.seed}"]
+        if self.core != PYTHON:
+            parts.append(f"--core {self.core}")
         if self.without:
             parts.append("--without " + ",".join(sorted(self.without)))
         if self.drop:

@@ -17,12 +17,15 @@ from typing import Any
 from paxos_core.client import Client, Overloaded
 from paxos_core.codec import HEADER_BYTES, Codec, DecodeError
 from paxos_core.config import ReplicaConfig
-from paxos_core.durable import DurableState, decode_record, replay
-from paxos_core.messages import Message
+from paxos_core.durable import DurableState, RawRecord, Record, decode_record, replay
+from paxos_core.messages import Message, RawFrame
+from paxos_core.raw_codec import RawCodec
 from paxos_core.ready import LeaderChanged, Ready
 from paxos_core.replica import Replica
+from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.service import Service
 from paxos_core.testing.chance import stream
+from paxos_core.testing.cores import PYTHON, MakeCore, foreign_nodes
 from paxos_core.testing.describe import describe_message
 from paxos_core.testing.disk import Disk
 from paxos_core.testing.failure import SimulationFailure, Violation
@@ -44,15 +47,25 @@ Act = Callable[..., None]
 
 
 class Simulation:
-    """A run that can be stepped. `run` takes it to its end."""
+    """A run that can be stepped. `run` takes it to its end.
+
+    `make_core` makes the cores that are not Python's, if the options ask for such.
+    Raises `ValueError` if they do and it is not given.
+    """
 
     def __init__(
         self,
         options: Options,
         trace: Callable[[str], None] | None = None,
         plan: Plan | None = None,
+        make_core: MakeCore | None = None,
     ) -> None:
+        if options.core != PYTHON and make_core is None:
+            raise ValueError(f"core {options.core!r} needs a make_core that makes it")
         self.options = options
+        self._make_core = make_core
+        self._reader = Codec(CLUSTER, 0)
+        self._last_raw: tuple[bytes, NodeId, Message] | None = None
         self.trace = trace
         plan = self.plan = plan or draw_plan(options)
         self.now = 0
@@ -63,6 +76,7 @@ class Simulation:
         self.history = History(plan.quorums, plan.rates.duplicate == 0)
         self.network = Network(options.seed, plan.rates, self._arrive)
         self._garbage = stream(options.seed, _GARBAGE)
+        self._foreign = foreign_nodes(options.seed, options.core, plan.quorums)
         self.nodes = {node: self._make_node(node, plan) for node in plan.quorums.members}
         self.clients = {c.endpoint: self._make_client(c) for c in plan.clients}
         self.faults = FaultRunner(self)
@@ -73,9 +87,11 @@ class Simulation:
 
     def _make_node(self, node_id: NodeId, plan: Plan) -> SimulatedNode:
         chance = stream(self.options.seed, _NODE, node_id)
-        history = self.history
-        disk = Disk(lambda record: history.durable(node_id, record))
-        node = SimulatedNode(node_id, Codec(CLUSTER, node_id), disk, chance)
+        disk = Disk(lambda record: self._durable(node_id, record))
+        foreign = node_id in self._foreign
+        codec = (RawCodec if foreign else Codec)(CLUSTER, node_id)
+        node = SimulatedNode(node_id, codec, disk, chance)
+        node.foreign = foreign
         skew = plan.skew_permille
         node.period_units = TICK_UNITS + chance.between(-skew, skew) * TICK_UNITS // 1000
         node.disk_units_max = plan.disk_units_max
@@ -83,6 +99,11 @@ class Simulation:
         self.start(node)
         self.at(chance.below(TICK_UNITS), self._tick, node)
         return node
+
+    def _durable(self, node_id: NodeId, record: Record) -> None:
+        if type(record) is RawRecord:
+            record = decode_record(record.data)
+        self.history.durable(node_id, record)
 
     def _make_client(self, config: Any) -> SimulatedClient:
         self.history.opened(config.endpoint)
@@ -168,8 +189,11 @@ class Simulation:
 
     def make_replica(
         self, node: SimulatedNode, config: ReplicaConfig, state: DurableState
-    ) -> Replica:
-        """The replica of `node`, whose disk says `state`; to be overridden for another core."""
+    ) -> ReplicatedLog:
+        """The core of `node`, whose disk says `state`."""
+        if node.foreign:
+            assert self._make_core is not None
+            return self._make_core(config, CLUSTER, state)
         return Replica(config, state)
 
     def crash(self, node: SimulatedNode) -> None:
@@ -266,8 +290,24 @@ class Simulation:
         heapify(self._heap)
 
     def _send(self, node: SimulatedNode, to: NodeId, message: Message) -> None:
+        frame = node.codec.encode(message)
+        if type(message) is RawFrame:
+            message = self._read_raw(to, frame)
         self.history.sent(node.id, message)
-        self._put(node.id, to, node.codec.encode(message), message)
+        self._put(node.id, to, frame, message)
+
+    def _read_raw(self, to: NodeId, frame: bytes) -> Message:
+        """What a foreign core says; one object for one message to several, as with Python's."""
+        last = self._last_raw
+        if last is not None and last[0] == frame and last[1] != to:
+            message = last[2]
+        else:
+            try:
+                message = self._reader.decode(frame)[1]
+            except DecodeError as error:
+                raise Violation("frames can be read", f"for {to}: {error}") from error
+        self._last_raw = (frame, to, message)
+        return message
 
     def _put(self, sender: NodeId, to: NodeId, frame: bytes, message: Message) -> None:
         if len(frame) > self.plan.frame_bytes_max:
@@ -287,7 +327,7 @@ class Simulation:
         garbage = self._garbage
         match garbage.below(3):
             case 0:
-                frame = Codec(CLUSTER + 1, 1).encode(self.nodes[1].codec.decode(frame)[1])
+                frame = Codec(CLUSTER + 1, 1).encode(self._reader.decode(frame)[1])
             case 1:
                 frame = frame[: garbage.below(len(frame))]
             case _:
@@ -295,10 +335,26 @@ class Simulation:
                 frame = frame[: garbage.below(HEADER_BYTES)] + noise
         self.history.counts["garbage"] += 1
         try:
-            message = self.nodes[1].codec.decode(frame)[1]
+            message = self._reader.decode(frame)[1]
         except DecodeError:
+            self._offer_garbage(to, frame)
             return
         raise Violation("garbage is refused", f"{len(frame)} bytes read as {message}")
+
+    def _offer_garbage(self, to: NodeId, frame: bytes) -> None:
+        """A foreign core reads frames itself: it must be none the wiser for this one."""
+        node = self.nodes.get(to)
+        if node is None or not node.foreign or node.service is None or node.paused:
+            return
+        try:
+            sender, message = node.codec.decode(frame)
+        except DecodeError:
+            return
+        self.pump(node)
+        before = node.service.replica.status()
+        node.service.receive(sender, message)
+        if node.service.take() or node.service.replica.status() != before:
+            raise Violation("garbage is refused", f"{to} heeds {len(frame)} bytes")
 
     def _arrive(self, delay: int, to: NodeId, frame: bytes) -> None:
         if to > NODE_MAX:
@@ -379,6 +435,10 @@ class Simulation:
                 self.history.ended(command, outcome)
 
 
-def simulate(options: Options, trace: Callable[[str], None] | None = None) -> History:
+def simulate(
+    options: Options,
+    trace: Callable[[str], None] | None = None,
+    make_core: MakeCore | None = None,
+) -> History:
     """Run one seed to its end. Raises `SimulationFailure` if an invariant breaks."""
-    return Simulation(options, trace).run()
+    return Simulation(options, trace, make_core=make_core).run()

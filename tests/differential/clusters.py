@@ -1,4 +1,4 @@
-"""The simulator's clusters with C in them: every replica in lockstep, or some of each kind."""
+"""The simulator's clusters with C in them: every replica in lockstep, or with little memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pair import Difference, MakeSide, Pair
 from .setup import Setup
 from .twin import NoMemory, Twin
 
-_CORE, _LOAD = 31, 33
+_LOAD = 33
 CROWD = 400
 SHADOW_LOG_SLOTS = 1 << 12
 SHADOW_OPEN_SLOTS = 1 << 12
@@ -44,17 +44,15 @@ class ShadowedSimulation(Simulation):
         return cast(Replica, PairCore(setup, Pair(setup, self._make_side)))
 
 
-class MixedSimulation(Simulation):
-    """Some nodes run Python, some C, as the seed says; `python_permille` of them Python."""
+class SmallSimulation(Simulation):
+    """Every node runs C, in a block of so many bytes over the least."""
 
     def __init__(
         self,
         options: Options,
-        python_permille: int = 0,
-        memory_bytes: int = 4 << 20,
+        memory_bytes: int,
         plan: Plan | None = None,
     ) -> None:
-        self._python_permille = python_permille
         self._memory_bytes = memory_bytes
         self.cores: list[TwinCore] = []
         self.grown = 0
@@ -64,9 +62,7 @@ class MixedSimulation(Simulation):
     def make_replica(
         self, node: SimulatedNode, config: ReplicaConfig, state: DurableState
     ) -> Replica:
-        """A core of this node's kind: the same one after every restart."""
-        if stream(self.options.seed, _CORE, node.id).happens(self._python_permille):
-            return Replica(config, state)
+        """A twin, with more memory if what it had recorded needs more."""
         memory_bytes = self._memory_bytes
         while True:
             setup = setup_of(config, node, memory_bytes)
@@ -124,4 +120,4 @@ def _difference_in(failure: BaseException) -> Difference | None:
     return None
 
 
-__all__ = ["MixedSimulation", "ShadowedSimulation", "Violation", "shadow"]
+__all__ = ["ShadowedSimulation", "SmallSimulation", "Violation", "shadow"]

@@ -14,7 +14,9 @@ from multiprocessing import get_context
 from typing import Final
 
 from paxos_core.testing import Options, Simulation, SimulationFailure, minimise
+from paxos_core.testing.cores import MakeCore
 from paxos_core.testing.plan import TICK_UNITS
+from transports.node.cli.simulate.cores import make_of
 
 TICK_SECONDS: Final = 0.02
 """What a tick is by default; a simulated hour is so many of them."""
@@ -60,13 +62,14 @@ class Totals:
 def run_chunk(runs: Sequence[Options], shrink: bool) -> Totals:
     """Some seeds, one after the other."""
     totals = Totals()
+    make_core = make_of(runs[0].core)
     began = time.process_time()
     for options in runs:
-        simulation = Simulation(options)
+        simulation = Simulation(options, make_core=make_core)
         try:
             simulation.run()
         except SimulationFailure as failure:
-            totals.failures.append(describe_failure(failure, shrink=shrink))
+            totals.failures.append(describe_failure(failure, make_core, shrink=shrink))
         totals.seeds += 1
         totals.steps += simulation.step
         totals.units += simulation.now
@@ -75,11 +78,13 @@ def run_chunk(runs: Sequence[Options], shrink: bool) -> Totals:
     return totals
 
 
-def describe_failure(failure: SimulationFailure, *, shrink: bool) -> str:
+def describe_failure(
+    failure: SimulationFailure, make_core: MakeCore | None, *, shrink: bool
+) -> str:
     """What broke and how it is repeated, and the least that still breaks it."""
     if not shrink:
         return str(failure)
-    return f"{failure}\nminimised: {minimise(failure)}"
+    return f"{failure}\nminimised: {minimise(failure, make_core=make_core)}"
 
 
 def run_campaign(
@@ -94,8 +99,9 @@ def run_campaign(
     """All seeds with the options of `base`, or as many as come before `failures_max` failures.
 
     `progress` is called as chunks end. Raises `KeyboardInterrupt` at Ctrl-C; what was done
-    until then `progress` has seen.
+    until then `progress` has seen. Raises `ConfigError` for a core that cannot be had.
     """
+    make_of(base.core)  # Once, and here: workers find the library built.
     chunks = _chunks(base, seeds)
     totals = Totals()
     if jobs == 1:

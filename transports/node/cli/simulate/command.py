@@ -27,6 +27,13 @@ SIGINT: Final = 2
 @click.option(
     "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="So many processes."
 )
+@click.option(
+    "--core",
+    type=click.Choice(("python", "c", "mixed")),
+    default="python",
+    show_default=True,
+    help="What decides in the nodes.",
+)
 @click.option("--without", default="", metavar="KIND,KIND", help="Leave out kinds of fault.")
 @click.option("--drop", default="", metavar="N,N", help="Leave out these faults of the seed.")
 @click.option("--commands", type=click.IntRange(0), help="Keep only the first so many submissions.")
@@ -48,6 +55,7 @@ def simulate(
     seed: int | None,
     seeds: str | None,
     jobs: int,
+    core: str,
     without: str,
     drop: str,
     commands: int | None,
@@ -70,12 +78,13 @@ def simulate(
     Examples:
       paxos simulate --seeds 0:10000 --jobs 2
       paxos simulate --seed 7 --trace
+      paxos simulate --seeds 0:1000 --core mixed
     """
     from paxos_core.testing import Options
     from transports.node.cli.simulate.campaign import run_campaign
 
     chosen = read_seeds(seed, seeds)
-    base = Options(chosen[0], read_kinds(without), read_drop(drop), commands, nodes, steps)
+    base = Options(chosen[0], read_kinds(without), read_drop(drop), commands, nodes, steps, core)
     if trace:
         _trace(base, len(chosen))
         return
@@ -157,11 +166,12 @@ def read_drop(text: str) -> frozenset[int]:
 def _trace(base: Options, seeds: int) -> None:
     from paxos_core.testing import SimulationFailure
     from paxos_core.testing import simulate as run_seed
+    from transports.node.cli.simulate.cores import make_of
 
     if seeds != 1:
         raise Misuse("--trace prints one seed: give --seed")
     try:
-        run_seed(base, click.echo)
+        run_seed(base, click.echo, make_of(base.core))
     except SimulationFailure as failure:
         click.echo(f"FAIL {failure}")
         sys.exit(FAILED)
