@@ -120,9 +120,9 @@ class Recorder:
             raise OSError(5, "Input/output error")
         self.calls.append(Call("sync directory") if directory else Call("sync", self._of(fd)))
 
-    def _rename(self, src: str, dst: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
-        self._real["rename"](src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-        self.calls.append(Call("rename", name=src, target=dst))
+    def _rename(self, src: Any, dst: Any, **directories: int) -> None:
+        self._real["rename"](src, dst, **directories)
+        self.calls.append(Call("rename", name=os.fspath(src), target=os.fspath(dst)))
 
     def _unlink(self, name: str, *, dir_fd: int) -> None:
         self._real["unlink"](name, dir_fd=dir_fd)

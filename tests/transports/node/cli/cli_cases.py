@@ -44,25 +44,34 @@ class Cluster:
     """Nodes as processes, in a directory; the context's end ends them."""
 
     def __init__(
-        self, directory: Path, *, nodes: tuple[int, ...] = NODES, store: str = "durable"
+        self,
+        directory: Path,
+        *,
+        nodes: tuple[int, ...] = NODES,
+        store: str = "durable",
+        core: str = "python",
+        extra: str = "",
     ) -> None:
+        """`extra` stands at the end of the configuration."""
         self.directory = directory
         self.config = directory / "paxos.toml"
         self.nodes = nodes
         self.running: dict[int, subprocess.Popen[bytes]] = {}
         self._store = store
+        self._core = core
+        self._extra = extra
         self._held: list[socket.socket] = []
         self._write_config()
 
     def _write_config(self) -> None:
-        lines = [f'store = "{self._store}"', "[nodes]"]
+        lines = [f'store = "{self._store}"', f'core = "{self._core}"', "[nodes]"]
         for node in self.nodes:
             held = socket.socket()
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind(("127.0.0.1", 0))
             self._held.append(held)
             lines.append(f'{node} = "127.0.0.1:{held.getsockname()[1]}"')
-        self.config.write_text("\n".join(lines) + "\n")
+        self.config.write_text("\n".join([*lines, self._extra]) + "\n")
 
     def __enter__(self) -> Cluster:
         return self
@@ -112,6 +121,28 @@ class Cluster:
 
     def kill(self, node: int) -> None:
         self.end(node, signal.SIGKILL)
+
+    def status(self) -> dict[int, dict[str, Any]]:
+        """Node -> what it says of itself; nodes that are silent are left out."""
+        command = ["status", "-c", str(self.config), "-o", "json", "--timeout", "0.5"]
+        done = subprocess.run(
+            [sys.executable, "-m", "transports.node.cli", *command], capture_output=True, text=True
+        )
+        return {one["node"]: one for one in json.loads(done.stdout)["nodes"] if one["reachable"]}
+
+    def wait_until_up(self, *, equal: bool = False) -> dict[int, dict[str, Any]]:
+        """Wait until all that were started answer; returns what they say."""
+        until = time.monotonic() + END_SECONDS
+        while True:
+            said = self.status()
+            digests = {one["digest"] for one in said.values()}
+            if said.keys() == self.running.keys() and not (equal and len(digests) > 1):
+                return said
+            assert time.monotonic() < until, said
+
+    def wait_until_equal(self) -> dict[int, dict[str, Any]]:
+        """Wait until all that were started have applied the same log; returns what they say."""
+        return self.wait_until_up(equal=True)
 
     def wait_for_leader(self) -> None:
         until = time.monotonic() + END_SECONDS
