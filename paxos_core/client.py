@@ -116,7 +116,6 @@ class _Group:
     attempts: dict[NodeId, int] = field(default_factory=dict)
     refused_by: set[NodeId] = field(default_factory=set)
     answered: dict[int, Outcome] = field(default_factory=dict)
-    reason: int = 0
 
     @property
     def certain(self) -> bool:
@@ -256,8 +255,8 @@ class Client:
         room -= COMMAND_HEADER_BYTES * len(head.commands)
         queue = self._queue
         while queue and queue[0].deadline_tick == head.deadline_tick:
-            if queue[0].ticket != head.ticket + len(head.commands):
-                return
+            # What is queued together is answered together: one ticket follows another.
+            assert queue[0].ticket == head.ticket + len(head.commands)
             following = queue[0].commands
             room -= sum(map(len, following)) + COMMAND_HEADER_BYTES * len(following)
             if room < 0 or len(head.commands) + len(following) > count_max:
@@ -333,7 +332,6 @@ class Client:
         if group is None or sender not in group.attempts:
             return
         group.refused_by.add(sender)
-        group.reason = refused.reason
         match refused.reason:
             case m.Reason.NOT_LEADER:
                 if sender == self.target:
@@ -413,8 +411,6 @@ class Client:
         for group in [g for g in self._groups.values() if g.waiting.deadline_tick <= now]:
             if not group.certain:
                 error: ClientError = OutcomeUnknown("no answer in time; it may have been applied")
-            elif group.reason == m.Reason.OVERLOADED:
-                error = Overloaded("the cluster has more to do than it can take")
             else:
                 error = ClusterUnreachable(self._unreachable())
             self._fail(group, error)

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgpack
 
 from paxos_core import messages as m
-from paxos_core.batch import BATCH_COMMANDS_MAX, NOOP, decode_batch
+from paxos_core.batch import NOOP, decode_batch
 from paxos_core.config import VALUE_OVERHEAD_BYTES, SessionLimits
 from paxos_core.durable import Snapshot
 from paxos_core.errors import CommandTooLarge, MachineFailed, NotLeader, Overloaded
@@ -353,12 +353,11 @@ def _remember(table: dict[int, NodeId], key: int, client: NodeId) -> None:
 
 
 def _pages(results: list[Result], room: int) -> Iterator[list[Result]]:
-    """`results` in parts that each fit a frame."""
-    if len(results) <= BATCH_COMMANDS_MAX:
-        sizes = [len(result) for result in results if result is not None]
-        if sum(sizes) + _RESULT_OVERHEAD_BYTES * len(results) <= room:
-            yield results
-            return
+    """`results`, those of one request at most, in parts that each fit a frame."""
+    sizes = [len(result) for result in results if result is not None]
+    if sum(sizes) + _RESULT_OVERHEAD_BYTES * len(results) <= room:
+        yield results
+        return
     page: list[Result] = []
     left = room
     for whole in results:
@@ -366,10 +365,9 @@ def _pages(results: list[Result], room: int) -> Iterator[list[Result]]:
         if result is not None and len(result) > room - _RESULT_OVERHEAD_BYTES:
             result = None
         size = _RESULT_OVERHEAD_BYTES + (0 if result is None else len(result))
-        if page and (size > left or len(page) == BATCH_COMMANDS_MAX):
+        if page and size > left:
             yield page
             page, left = [], room
         page.append(result)
         left -= size
-    if page:
-        yield page
+    yield page

@@ -249,6 +249,17 @@ def test_a_vote_confirmed_again_waits_for_its_first_write() -> None:
     assert outbox.take().messages == [(2, m.Accepted(B2, WATERMARK, WATERMARK))] * 2
 
 
+def test_a_vote_that_was_written_is_confirmed_again_each_time_it_is_asked_for() -> None:
+    subject, outbox = acceptor()
+    for slot in (WATERMARK, WATERMARK + 1):
+        vote_and_confirm(subject, slot)
+    persist(outbox)
+    for slot in (WATERMARK, WATERMARK + 1):
+        vote_and_confirm(subject, slot)
+        # Nothing waits now: what left for the first slot cannot speak for the second.
+        assert outbox.take().messages == [(2, m.Accepted(B2, slot, slot))]
+
+
 # Forgetting
 
 

@@ -248,8 +248,15 @@ def test_an_empty_snapshot_is_one_too() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"checksum": 1}, {"bytes_total": 2**40}, {"slot": 0}, {"chunk": b""}, {"offset": 1}],
-    ids=["checksum", "too-large", "not-ahead", "empty", "hole"],
+    [
+        {"checksum": 1},
+        {"bytes_total": 2**40},
+        {"slot": 0},
+        {"chunk": b""},
+        {"offset": 1},
+        {"bytes_total": 4},
+    ],
+    ids=["checksum", "too-large", "not-ahead", "empty", "hole", "more-than-all"],
 )
 def test_a_wrong_chunk_installs_nothing(change: dict[str, int | bytes]) -> None:
     replica = lagging(5)
@@ -281,7 +288,9 @@ def test_a_snapshot_of_a_slot_that_no_log_reaches_is_not_installed(
             Codec(1, 1).encode(message)
 
 
-def test_chunks_of_two_snapshots_are_never_mixed() -> None:
+@pytest.mark.parametrize("newer", [5, 6])
+def test_chunks_of_two_snapshots_are_never_mixed(newer: int) -> None:
+    """Also of one slot: the session table may be evicted, and packed, otherwise elsewhere."""
     replica = lagging(9)
     old, new = b"old state", b"new state"
 
@@ -290,11 +299,21 @@ def test_chunks_of_two_snapshots_are_never_mixed() -> None:
         return m.SnapshotChunk(slot, at, len(data), len(data), checksum(data), part)
 
     replica.receive(2, chunk(old, 5, 0, 4))
-    replica.receive(2, chunk(new, 6, 0, 4))
+    replica.receive(2, chunk(new, newer, 0, 4))
     replica.receive(2, chunk(old, 5, 4, 5))
     assert drain(replica).install is None
-    replica.receive(2, chunk(new, 6, 4, 5))
-    assert drain(replica).install == Snapshot(6, checksum(new), new)
+    replica.receive(2, chunk(new, newer, 4, 5))
+    assert drain(replica).install == Snapshot(newer, checksum(new), new)
+
+
+def test_a_snapshot_that_the_log_has_passed_is_not_asked_for_any_more() -> None:
+    replica = lagging(9)
+    assert asked(replica, 2)[-1] == (2, m.Learn(0))
+    replica.receive(2, m.SnapshotChunk(2, 0, 4, 9, checksum(b"old state"), b"old "))
+    assert asked(replica, 2)[-1] == (2, m.SnapshotRequest(2, 4))
+    for slot in range(3):
+        replica.receive(3, chosen(slot, value(slot), 3, 9))
+    assert asked(replica, 3)[-1] == (2, m.Learn(3))
 
 
 def test_what_a_sender_can_make_us_hold_is_bounded() -> None:

@@ -207,6 +207,16 @@ def test_any_one_bit_flipped_is_a_message_or_a_decode_error(message: m.Message) 
         decodes_or_refuses(bytes(changed))
 
 
+@pytest.mark.parametrize("message", SAMPLES, ids=name_of)
+def test_a_field_of_another_form_is_malformed(message: m.Message) -> None:
+    frame = CODEC.encode(message)
+    numbers = sum(f.type in ("int", "Slot", "Ballot", "NodeId") for f in fields(message))
+    for at in range(HEADER_BYTES, HEADER_BYTES + numbers * FIELD_BYTES, FIELD_BYTES):
+        for form in (0x00, 0xCE, 0xD3):
+            with pytest.raises(DecodeError, match="malformed"):
+                CODEC.decode(frame[:at] + bytes([form]) + frame[at + 1 :])
+
+
 @explore
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_message_or_a_decode_error(frame: bytes) -> None:

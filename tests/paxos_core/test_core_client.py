@@ -46,6 +46,13 @@ def test_what_was_submitted_between_two_takes_shares_a_frame() -> None:
     assert bench.outcomes() == {one: b"re:a", one + 1: b"re:b", two: b"re:c"}
 
 
+def test_nothing_submitted_sends_nothing() -> None:
+    bench = Bench()
+    ticket, requests = bench.submit()
+    assert requests == []
+    assert bench.submit(b"a")[0] == ticket
+
+
 def test_numbers_go_up_and_the_floor_follows_the_oldest_unanswered() -> None:
     bench = Bench()
     ((_, one),) = bench.submit(b"a", b"b")[1]

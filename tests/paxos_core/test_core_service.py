@@ -174,6 +174,14 @@ def test_a_command_over_the_limit_is_refused() -> None:
     assert len(tape.commands) == 1
 
 
+def test_commands_that_fit_a_client_s_frame_and_not_a_value_are_refused() -> None:
+    service, tape = alone(frame_bytes_max=512)
+    session = opened(service)
+    assert refused(ask(service, request(session, 1, *[bytes(150)] * 3))) is m.Reason.TOO_LARGE
+    assert results(ask(service, request(session, 1, b"a")))
+    assert tape.commands == [b"a"]
+
+
 def test_too_much_waiting_is_refused_and_applied_when_asked_again() -> None:
     service, tape = alone(limits=Limits(pending_bytes_max=100))
     session = opened(service)
@@ -258,6 +266,15 @@ def test_status_is_answered_to_anyone_with_its_nonce() -> None:
     status = msgpack.unpackb(answer.status)
     assert (status["node"], status["role"], status["applied"]) == (1, "leader", service.applied)
     assert all(isinstance(v, int | str | bool) for v in status.values())
+
+
+def test_a_flood_of_questions_for_the_status_is_answered_once_a_drain() -> None:
+    service, _ = alone()
+    for nonce in range(100):
+        service.receive(5, m.StatusRequest(nonce))
+    (answer,) = of_type(drain(service).messages, m.StatusReply)
+    assert answer.nonce == 0
+    assert ask(service, m.StatusRequest(100), client=5)
 
 
 # The log's hash
@@ -372,6 +389,42 @@ def test_a_result_that_is_no_bytes_stops_the_service() -> None:
     service.receive(CLIENT, request(session, 1, b"a"))
     with pytest.raises(MachineFailed, match=r"at slot 1: apply returned str, not bytes$"):
         drain(service)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (LookupError("no such key"), r"snapshot raised LookupError: no such key$"),
+        ("text", r"snapshot returned str, not bytes$"),
+    ],
+)
+def test_a_snapshot_that_fails_stops_the_service(answer: object, reason: str) -> None:
+    class Broken(Tape):
+        def snapshot(self) -> bytes:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer  # type: ignore[return-value]
+
+    service, _ = alone(**snapshots_often())
+    service.machine = Broken()
+    session = opened(service)
+    for number in range(1, 21):
+        service.receive(CLIENT, request(session, number, bytes(100)))
+    with pytest.raises(MachineFailed, match=reason):
+        drain(service)
+
+
+def test_a_snapshot_that_cannot_be_restored_stops_the_service() -> None:
+    class Broken(Tape):
+        def restore(self, snapshot: bytes) -> None:
+            raise LookupError("no such key")
+
+    data = msgpack.packb([1, bytes(16), [], b"state"])
+    service = Service(Replica(config(1)), Broken())
+    service.receive(2, m.SnapshotChunk(5, 0, len(data), len(data), checksum(data), data))
+    with pytest.raises(MachineFailed, match=r"restore raised LookupError: no such key$"):
+        drain(service)
+    assert service.applied == 0
 
 
 # Leaders come and go

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from core_kit import config, of_type, to_node
 
-from paxos_core import LeaderChanged, Timing
+from paxos_core import LeaderChanged, QuorumSystem, ReplicaConfig, Timing
 from paxos_core import messages as m
 from paxos_core.election import Election, Role, Verdict
 from paxos_core.ready import Outbox
@@ -148,6 +148,17 @@ def test_a_reply_tells_of_higher_promises() -> None:
     assert subject.next_ballot() == make_ballot(4, 1)
 
 
+def test_who_reaches_no_phase_2_quorum_does_not_stand() -> None:
+    quorums = QuorumSystem((1, 2, 3, 4, 5), phase1=2, phase2=4)
+    subject = Election(ReplicaConfig(1, quorums, timing=TIMING), Outbox(1), 0)
+    subject.canvass(0)
+    asked = subject.next_ballot()
+    assert not subject.receive_pre_vote_reply(2, m.PreVoteReply(asked, 1, 0, 0))
+    assert not subject.receive_pre_vote_reply(3, m.PreVoteReply(asked, 0, 0, 0))
+    # A refusal is an answer as well: that node is there.
+    assert subject.receive_pre_vote_reply(4, m.PreVoteReply(asked, 0, 0, 0))
+
+
 # Office
 
 
@@ -183,6 +194,21 @@ def test_a_leader_that_is_answered_stays() -> None:
     for _ in range(20):
         subject.hear_answer(3)
         assert ticks_until(subject, Verdict.STEP_DOWN, TIMING.election_ticks_min) is None
+
+
+@pytest.mark.parametrize(("sequence", "stays"), [(1, False), (3, False), (4, True)])
+def test_an_answer_to_a_beat_from_before_the_last_check_keeps_nobody_in_office(
+    sequence: int, stays: bool
+) -> None:
+    subject, outbox = election()
+    lead(subject, outbox)
+    subject.hear_answer(2)
+    assert ticks_until(subject, Verdict.STEP_DOWN, TIMING.election_ticks_min) is None
+    # The check came with the fourth beat: three had left before it.
+    assert outbox.take().messages[-1] == (3, m.Heartbeat(make_ballot(1, 1), 0, 4))
+    subject.hear_ack(2, sequence)
+    waited = ticks_until(subject, Verdict.STEP_DOWN, TIMING.election_ticks_min)
+    assert (waited is None) == stays
 
 
 def test_every_change_of_leader_is_told_once() -> None:

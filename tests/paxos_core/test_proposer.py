@@ -224,6 +224,16 @@ def test_only_a_prepare_without_an_answer_is_sent_again() -> None:
     ]
 
 
+def test_a_prepare_is_not_sent_again_before_our_own_promise_is_written() -> None:
+    bench = Bench()
+    bench.proposer.prepare(OURS, 0)
+    ready = bench.outbox.take()
+    bench.proposer.resend(bench.config.timing.resend_ticks)
+    assert bench.outbox.take().messages == []
+    bench.outbox.persisted(ready.write_id)
+    assert bench.outbox.take().messages == [(node, m.Prepare(OURS, 0)) for node in NODES[1:]] * 2
+
+
 # Phase 2
 
 
@@ -253,6 +263,28 @@ def test_accept_overlaps_our_own_write_and_our_vote_does_not() -> None:
     assert not bench.outbox.to_self
     bench.outbox.persisted(ready.write_id)
     assert list(bench.outbox.to_self) == [m.Accepted(OURS, 0, 0)]
+
+
+def test_the_next_accept_tells_what_is_chosen() -> None:
+    bench = Bench()
+    bench.lead()
+    propose(bench, b"a")
+    for node in (2, 3):
+        bench.proposer.receive_accepted(node, m.Accepted(OURS, 0, 0))
+    assert [slot for slot, _, _ in bench.learner.deliver()] == [0]
+    (accept,) = propose(bench, b"b")
+    assert (accept.slot, accept.watermark) == (1, 1)
+
+
+def test_it_proposes_also_where_its_own_acceptor_does_not_vote_yet() -> None:
+    """Revealed votes may lie further up than an acceptor votes; the others may vote there."""
+    bench = Bench()
+    far = 1030
+    accepts = bench.lead((vote(far, B1, V),), ())
+    assert [accept.slot for accept in accepts] == list(range(far + 1))
+    own = bench.config.quorums.bits[1]
+    voted = [slot for slot, proposal in bench.proposer.in_flight.items() if proposal.mask & own]
+    assert voted == list(range(1024))
 
 
 @pytest.mark.parametrize("window", [1, 2, 3])

@@ -102,6 +102,38 @@ def test_a_vote_in_an_older_ballot_proves_nothing(claim: int) -> None:
     assert of_type(drain(replica).messages, m.Learn) == [m.Learn(0)]
 
 
+def test_a_value_damaged_on_its_way_is_not_voted_for() -> None:
+    replica = Replica(config(1))
+    replica.receive(2, m.Accept(B1, 0, 0, checksum(V), W))
+    ready = drain(replica)
+    assert (ready.messages, ready.records) == ([], [])
+    replica.receive(2, accept(B1, 0, V))
+    assert of_type(drain(replica).messages, m.Accepted) == [m.Accepted(B1, 0, 0)]
+
+
+def test_our_vote_damaged_in_memory_is_not_taken_for_the_chosen_value() -> None:
+    replica = Replica(config(1))
+    replica.receive(2, accept(B1, 0, V))
+    replica._acceptor.votes[0].value = W
+    replica.receive(2, m.Heartbeat(B1, 1, 1))
+    assert drain(replica).decided == []
+    replica.receive(2, chosen(0, V, 1, 1))
+    assert commands_of(drain(replica)) == [b"v"]
+
+
+@pytest.mark.parametrize(("value", "confirmed"), [(V, True), (W, False)])
+def test_behind_an_installed_snapshot_the_chosen_value_and_no_other_is_confirmed(
+    value: bytes, confirmed: bool
+) -> None:
+    replica = Replica(config(1))
+    replica.receive(3, m.SnapshotChunk(5, 0, 1, 1, checksum(b"s"), b"s"))
+    replica.receive(3, chosen(5, V, 6, 6))
+    drain(replica)
+    replica.receive(2, accept(B1, 5, value))
+    said = of_type(drain(replica).messages, m.Accepted)
+    assert said == ([m.Accepted(B1, 5, 5)] if confirmed else [])
+
+
 def test_a_deposed_leader_that_learns_of_it_vouches_for_nothing() -> None:
     """Five nodes: 1 leads in a low ballot and only 2 voted for its value, when the others
     chose another. What 1 then learns must not be taken for what 2 voted for.

@@ -62,6 +62,18 @@ def test_a_restarted_leader_takes_another_ballot() -> None:
     assert campaign(other).ballot > prepare.ballot
 
 
+def test_a_chosen_value_is_found_again_where_our_vote_was_for_another() -> None:
+    replica = Replica(config(1))
+    replica.receive(2, accept(B1, 0, V))
+    replica.receive(3, chosen(0, W, 1, 1))
+    records = drain(replica).records
+    replica.tick()
+    for _ in range(replica.config.timing.heartbeat_ticks):
+        replica.tick()
+        records += drain(replica).records
+    assert commands_of(Replica(config(1), replay(records)).take()) == [b"w"]
+
+
 def test_a_batch_that_was_never_written_promised_nothing() -> None:
     replica = Replica(config(1))
     replica.receive(2, m.Prepare(B3, 0))

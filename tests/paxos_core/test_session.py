@@ -272,6 +272,16 @@ def test_the_session_used_longest_ago_is_dropped_when_there_are_too_many() -> No
     assert bench.applied == [b"a", b"c"]
 
 
+def test_a_session_that_is_used_again_is_not_the_one_used_longest_ago() -> None:
+    bench = Bench(sessions_max=2)
+    one, two = bench.open(), bench.open()
+    for session, first in ((one, 1), (two, 1), (one, 2)):
+        bench.run(session, first, b"x")
+    bench.open()
+    assert bench.table.lookup(one, 1, 2) is not None
+    assert bench.run(two, 2, b"x") == [Declined(two, 2, 1, Reason.UNKNOWN_SESSION)]
+
+
 def test_the_session_used_longest_ago_is_dropped_when_results_are_too_many() -> None:
     bench = Bench(bytes_max=300)
     one, two, three = bench.open(), bench.open(), bench.open()

@@ -8,17 +8,22 @@ import pytest
 import trio
 from clusters import Recorder, make_config, open_cluster
 
-from paxos_core import CaughtUp, Codec
+from paxos_core import CaughtUp, Codec, encode_record
+from paxos_core.durable import ChosenUpTo
 from paxos_core.messages import Heartbeat, StatusRequest
 from transports.node import (
+    ClientError,
     ConfigError,
     LeaderGained,
     LeaderLost,
     NodeFailed,
     StoreError,
+    create_store,
     open_client,
     open_node,
 )
+from transports.node.store.api import StoreDamaged, StoreIdentity
+from transports.node.store.log_open import open_store
 from transports.registry import resolve
 
 SMALL_LOG = "[limits]\nlog_bytes_max = 20000\nlog_keep_slots = 2\n"
@@ -216,6 +221,34 @@ async def test_a_node_without_a_store_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="paxos init"):
         async with open_node(config, 1, Recorder()):
             pytest.fail("it started")
+
+
+async def test_a_node_whose_records_contradict_themselves_does_not_start(tmp_path: Path) -> None:
+    config = make_config(tmp_path, store="durable")
+    store, _ = open_store(config.store_path(1), config.cluster_id, 1)
+    store.write([encode_record(ChosenUpTo(3))])
+    store.close()
+    for _ in range(2):
+        with pytest.raises(StoreDamaged, match=r"slot 0 is on record.*must not vote.*--non-voting"):
+            async with open_node(config, 1, Recorder()):
+                pytest.fail("it started")
+
+
+async def test_a_node_whose_store_was_made_anew_learns_and_never_votes(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path, store="durable", make_stores=False)
+    for node in config.nodes:
+        identity = StoreIdentity(config.cluster_id, node, voting=node != 3)
+        create_store(config.store_path(node), identity)
+    async with open_cluster(config) as cluster, open_client(config, timeout=5) as client:
+        await client.submit(b"one")
+        await cluster.caught_up()
+        assert cluster.machines[3].commands == [b"one"]
+        assert not cluster.nodes[3].status()["voting"]
+        await cluster.stop(2 if await cluster.leader() == 1 else 1)
+        with pytest.raises(ClientError, match=r"may have been applied|no leader answered"):
+            await client.submit(b"two")
 
 
 async def test_a_node_that_is_not_configured_does_not_start(tmp_path: Path) -> None:
