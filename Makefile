@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint bench microbench kmod-test kmod-test-debug kmod-run kmod-shell \
+.PHONY: help setup demo test lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
 	kmod-figures kmod-bench clean
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make lint   types, style and import fence alone"
 	@echo "make bench  what each layer costs, in about a minute, and a page that shows it"
 	@echo "make microbench  what codec, core and framing cost by themselves, in seconds"
+	@echo "make fuzz SECONDS=..  coverage-guided fuzzing of the Python and the C code; FRAMES=.. for so many"
 	@echo "make kmod-test        builds the kernel module, tests it on a Debian kernel in QEMU"
 	@echo "make kmod-test-debug  the same on a kernel with KASAN, lockdep and fault injection"
 	@echo "make kmod-run CMD=... runs a command there, with the module loaded"
@@ -65,6 +66,11 @@ kmod-figures: setup
 microbench: setup
 	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-enable --benchmark-only \
 	  --benchmark-columns=median,iqr,ops --benchmark-sort=name --benchmark-max-time=0.3 $(OPTIONS)
+
+# Every target in turn. Needs clang for the C ones. FOLDER keeps what was found.
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(FRAMES),--frames $(FRAMES)) \
+	  $(if $(FOLDER),--folder $(FOLDER))
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .benchmarks

@@ -26,8 +26,9 @@ from paxos_core.messages import NO_MORE, Accept, Accepted, Prepare, Promise, Vot
 from paxos_core.ready import Outbox
 from paxos_core.types import NO_BALLOT, Ballot, NodeId, Slot
 
-OPEN_SLOTS_MAX = 1 << 20
-"""How far above the highest watermark a promise may show votes; more is not believed."""
+OPEN_SLOTS_MIN = 1 << 16
+"""How far above the highest watermark a promise may show votes at least, however few slots
+an acceptor of ours votes for: another's limits may be wider. More is not believed."""
 
 
 class Phase(Enum):
@@ -68,6 +69,7 @@ class Proposer:
         "ballot",
         "in_flight",
         "next_slot",
+        "open_slots_max",
         "pending",
         "pending_bytes",
         "phase",
@@ -79,6 +81,7 @@ class Proposer:
     ) -> None:
         self._config = config
         self._peers = config.peers
+        self.open_slots_max = max(OPEN_SLOTS_MIN, 2 * config.limits.vote_slots_max)
         self._outbox = outbox
         self._acceptor = acceptor
         self._learner = learner
@@ -136,7 +139,7 @@ class Proposer:
             # Damaged on its way: neither a value to propose, nor word that there is none.
             return False
         watermark = max(self.promised_watermark, promise.watermark)
-        if any(vote.slot >= watermark + OPEN_SLOTS_MAX for vote in promise.votes):
+        if any(vote.slot >= watermark + self.open_slots_max for vote in promise.votes):
             # No acceptor votes so far above its watermark: what may be proposed is bounded.
             return False
         self.promised_watermark = watermark
@@ -183,7 +186,7 @@ class Proposer:
         assert self.can_lead()
         first = self._learner.watermark
         end = max(self._votes, default=first - 1) + 1
-        assert end - first <= OPEN_SLOTS_MAX
+        assert end - first <= self.open_slots_max
         self.phase = LEAD
         self.next_slot = first
         votes, self._votes = self._votes, {}

@@ -43,7 +43,7 @@ struct px_config {
 	u32 resend_ticks;
 	u32 window_slots;
 	u32 vote_slots_max;
-	u32 open_slots_max;	/* a power of two; OPEN_SLOTS_MAX of proposer.py */
+	u32 open_slots_max;	/* a power of two; as in proposer.py */
 	u32 log_slots_max;	/* a power of two; a full log delivers no more until px_compact() */
 	u32 log_keep_slots;
 	u32 page_bytes_max;

@@ -24,9 +24,15 @@ def need_compiler() -> None:
         unfit("needs a C compiler: apt-get install gcc libc6-dev")
 
 
+def clang_with_fuzzer() -> str | None:
+    """Clang, which may have libFuzzer; its name."""
+    names = ("clang", *(f"clang-{version}" for version in range(14, 20)))
+    return next(filter(shutil.which, names), None)
+
+
 def need_clang() -> str:
     """Clang with libFuzzer; its name."""
-    for name in ("clang", "clang-14", "clang-15", "clang-16", "clang-17", "clang-18", "clang-19"):
-        if shutil.which(name):
-            return name
+    clang = clang_with_fuzzer()
+    if clang is not None:
+        return clang
     unfit("needs libFuzzer: apt-get install clang-14 libclang-rt-14-dev")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paxos_core import Codec, DecodeError, Limits, QuorumSystem, ReplicaConfig, Timing
-from paxos_core.proposer import OPEN_SLOTS_MAX
+from paxos_core.proposer import OPEN_SLOTS_MIN
 
 CLUSTER = 0x51
 
@@ -24,7 +24,7 @@ class Setup:
 
     config: ReplicaConfig
     records: tuple[bytes, ...] = ()
-    open_slots_max: int = OPEN_SLOTS_MAX
+    open_slots_max: int = OPEN_SLOTS_MIN
     log_slots_max: int = 1 << 14
     memory_bytes: int = 4 << 20
     """Over the least that the twin wants."""

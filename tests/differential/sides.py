@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 from paxos_core import (
@@ -17,7 +15,6 @@ from paxos_core import (
     RecordError,
     Replica,
     decode_record,
-    proposer,
     replay,
 )
 from paxos_core.messages import ClientMessage
@@ -88,7 +85,8 @@ class PythonSide:
         self.codec = Codec(CLUSTER, config.node)
         self.ready = Ready()
         """Of the last take."""
-        self._open_slots_max = setup.open_slots_max
+        # What follows from the limits here is a setting there: small, a short trace reaches it.
+        replica._proposer.open_slots_max = setup.open_slots_max
 
     def frame(self, sender: int, frame: bytes) -> str:
         try:
@@ -115,9 +113,8 @@ class PythonSide:
 
     def take(self) -> Outputs:
         try:
-            with self._bounds():
-                self.ready = self.replica.take()
-                return outputs(self.ready, self.codec)
+            self.ready = self.replica.take()
+            return outputs(self.ready, self.codec)
         except (AssertionError, Poisoned):
             assert self.replica.poison is not None
             return Outputs()
@@ -148,8 +145,7 @@ class PythonSide:
 
     def _do(self, act: Any, *arguments: Any) -> str:
         try:
-            with self._bounds():
-                act(*arguments)
+            act(*arguments)
         except NotLeader:
             return "not leader"
         except Overloaded:
@@ -161,13 +157,3 @@ class PythonSide:
             assert self.replica.poison is not None
             return "poisoned"
         return ""
-
-    @contextmanager
-    def _bounds(self) -> Iterator[None]:
-        """A constant here is a setting there: small, it is reached within a short trace."""
-        before = proposer.OPEN_SLOTS_MAX
-        proposer.OPEN_SLOTS_MAX = self._open_slots_max  # type: ignore[misc]
-        try:
-            yield
-        finally:
-            proposer.OPEN_SLOTS_MAX = before  # type: ignore[misc]

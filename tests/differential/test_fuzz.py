@@ -16,7 +16,7 @@ RUNS = {"receive": 20_000, "port": 12_000, "packet": 1_000_000}
 
 def files_of(target: str) -> list[Path]:
     core = [CORE / "packet.c"] if target == "packet" else sources()
-    return [FUZZ / f"{target}.c", *core]
+    return [FUZZ / f"{target}.c", FUZZ / "count.c", *core]
 
 
 def regressions(target: str) -> list[Path]:

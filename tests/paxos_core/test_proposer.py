@@ -14,7 +14,7 @@ from paxos_core.acceptor import Acceptor
 from paxos_core.batch import BATCH_COMMANDS_MAX, NOOP, decode_batch
 from paxos_core.checksum import checksum
 from paxos_core.learner import Learner
-from paxos_core.proposer import OPEN_SLOTS_MAX, Proposer
+from paxos_core.proposer import OPEN_SLOTS_MIN, Proposer
 from paxos_core.ready import Outbox
 from paxos_core.types import U64_MAX, make_ballot
 
@@ -186,7 +186,7 @@ def test_a_page_out_of_turn_is_ignored(page: m.Promise) -> None:
 
 
 @pytest.mark.parametrize(
-    ("above", "believed"), [(OPEN_SLOTS_MAX - 1, True), (OPEN_SLOTS_MAX, False)]
+    ("above", "believed"), [(OPEN_SLOTS_MIN - 1, True), (OPEN_SLOTS_MIN, False)]
 )
 def test_a_page_with_a_vote_absurdly_far_up_is_not_believed(above: int, believed: bool) -> None:
     bench = Bench()
@@ -202,7 +202,7 @@ def test_how_far_up_counts_from_the_highest_watermark() -> None:
     bench.proposer.prepare(OURS, 0)
     bench.drain()
     bench.promise(2, watermark=3)
-    bench.promise(3, vote(OPEN_SLOTS_MAX + 2, B1, V), watermark=1)
+    bench.promise(3, vote(OPEN_SLOTS_MIN + 2, B1, V), watermark=1)
     assert bench.proposer.can_lead()
 
 

@@ -8,6 +8,7 @@
 
 #include "px.h"
 
+#include "count.h"
 #include "packet.h"
 
 static void write_again(const struct px_packet *packet, const u8 *body, u32 frames, const u8 *data)
@@ -39,6 +40,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 
 	if (bytes < PX_PACKET_HEADER_BYTES)
 		return 0;
+	fuzz_frames++;
 	/* Exact blocks: header and body are read apart, as the module reads them. */
 	header = malloc(PX_PACKET_HEADER_BYTES);
 	memcpy(header, data, PX_PACKET_HEADER_BYTES);
@@ -50,6 +52,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 			if (!largest || largest > packet.bytes)
 				abort();
 			write_again(&packet, body, frames, data);
+			fuzz_frames += frames - 1;
 		}
 		free(body);
 	}

@@ -8,6 +8,8 @@
 
 #include "px_port.h"
 
+#include "count.h"
+
 #define CLUSTER 0x1122334455667788ull
 
 static void configure(struct px_config *config, u8 shape)
@@ -86,6 +88,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t bytes)
 			s64 taken;
 
 			memcpy(exact, data, bytes);
+			fuzz_frames++;
 			taken = px_port_write(&port, exact, bytes);
 			free(exact);
 			if (taken > (s64)bytes)

@@ -11,6 +11,8 @@
 
 #include "px.h"
 
+#include "count.h"
+
 #define CLUSTER 0x1122334455667788ull
 #define FRAME_BYTES 600
 #define ENVELOPE_BYTES 23
@@ -102,6 +104,7 @@ static void receive(struct px *px, struct input *input, bool right)
 		put_right(frame, bytes);
 		put_u64(frame + 14, sender);
 	}
+	fuzz_frames++;
 	px_receive(px, sender, frame, (u32)bytes);
 	free(frame);
 }

@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Final
 from paxos_core.config import VALUE_OVERHEAD_BYTES, ReplicaConfig
 from paxos_core.durable import DurableState
 from paxos_core.errors import Poisoned
+from paxos_core.proposer import OPEN_SLOTS_MIN
 from transports._paxos_device import DeviceRecord, record_bytes, split_records
 from transports.node.native.channel import CoreStatus, read_status
 from transports.node.native.replica import restore_records
 
-OPEN_SLOTS_MIN: Final = 1 << 16
 LOG_SLOTS_MIN: Final = 1 << 18
 """The log is full, and a snapshot due, with so many slots, if not before with so many bytes."""
 MEMORY_BYTES_MIN: Final = 64 << 20
