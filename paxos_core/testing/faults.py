@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from paxos_core.codec import KINDS
 from paxos_core.testing.chance import Chance
+from paxos_core.testing.disk_faults import DISK_FAULTS, DiskFaults
 from paxos_core.testing.network import FRACTION, Pair
 from paxos_core.testing.plan import TICK_UNITS, Fault
 
@@ -21,9 +22,9 @@ class FaultRunner:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._blocked: dict[int, list[Pair]] = {}
+        self._disks = DiskFaults(simulation)
         self.over = False
         """All is healed: what still would end, has ended."""
-        self._wiped = 0
 
     def begin(self, fault: Fault, _: None) -> None:
         """`fault` begins."""
@@ -34,8 +35,12 @@ class FaultRunner:
         simulation.history.counts[f"fault {fault.kind}"] += 1
         simulation.say(f"fault {fault.index} {fault.kind} for {fault.duration}")
         match fault.kind:
-            case "crash" | "armed" | "wipe" | "pause" | "slowdisk":
+            case "crash" | "armed" | "pause" | "slowdisk" | "jump" | "drift":
                 self._begin_at_node(fault, self._target(chance), chance)
+            case kind if kind in DISK_FAULTS:
+                self._disks.begin(fault, self._target(chance), chance)
+            case "die":
+                simulation.end_client(chance.below(len(simulation.plan.clients)))
             case "churn":
                 self._churn(simulation.now + fault.duration, chance)
             case "mute":
@@ -44,6 +49,10 @@ class FaultRunner:
                 simulation.at(fault.duration, self._end_mute, kinds)
             case _:
                 self._begin_on_links(fault, chance)
+
+    def end_on_disks(self) -> None:
+        """No disk breaks any more, and what was destroyed is found."""
+        self._disks.end_all()
 
     # One node
 
@@ -71,30 +80,31 @@ class FaultRunner:
                 simulation.crash(node)
             case "armed":
                 node.armed = chance.between(1, 3)
-            case "wipe" if self._may_lose(node):
-                simulation.crash(node)
-                node.disk.wipe()
-                node.voting = False
-                simulation.history.wiped(node.id)
             case "pause":
                 node.paused = True
             case "slowdisk":
                 node.disk_units_max = 1500
+            case "jump":
+                self._jump(node, chance)
+            case "drift":
+                node.period_units = chance.between(TICK_UNITS // 4, TICK_UNITS * 4)
         simulation.at(fault.duration, end, fault, node)
 
-    def _may_lose(self, node: SimulatedNode) -> bool:
-        plan = self._simulation.plan
-        if not node.voting or self._wiped + plan.gone >= plan.spare:
-            return False
-        self._wiped += 1
-        return True
+    def _jump(self, node: SimulatedNode, chance: Chance) -> None:
+        """Forward: many ticks at once. Back: none for a while."""
+        if chance.happens(500):
+            self._simulation.history.counts["clock jumped forward"] += 1
+            self._simulation.leap(node, chance.between(2, 60))
+        else:
+            self._simulation.history.counts["clock stood"] += 1
+            node.stands = True
 
     def _end_at_node(self, fault: Fault, node: SimulatedNode) -> None:
         if self.over:
             return
         simulation = self._simulation
         match fault.kind:
-            case "crash" | "armed" | "wipe":
+            case "crash" | "armed":
                 node.armed = 0
                 if node.service is None:
                     simulation.start(node)
@@ -102,6 +112,10 @@ class FaultRunner:
                 simulation.resume(node)
             case "slowdisk":
                 node.disk_units_max = simulation.plan.disk_units_max
+            case "jump":
+                node.stands = False
+            case "drift":
+                node.period_units = node.usual_period_units
 
     # Links
 

@@ -35,11 +35,15 @@ class Healing:
         gone = self._choose_gone()
         for node in simulation.nodes.values():
             node.armed = 0
+            node.stands = False
             node.period_units = TICK_UNITS
             node.disk_units_max = min(simulation.plan.disk_units_max, TICK_UNITS)
             if node in gone:
                 simulation.crash(node)
                 node.gone = True
+        simulation.faults.end_on_disks()
+        for client in simulation.clients.values():
+            client.period_units = TICK_UNITS
         for node in simulation.nodes.values():
             simulation.sync(node)
             if node.paused:

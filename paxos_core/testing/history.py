@@ -26,9 +26,8 @@ from paxos_core.testing.failure import Violation
 from paxos_core.testing.machine import command_name
 from paxos_core.types import Ballot, NodeId, Slot, ballot_node, format_ballot
 
-ASK_UNITS = 50
 ASKS_MAX = 3
-"""How often a node may ask for the log from one slot within `ASK_UNITS`."""
+"""How often a node may ask for the log from one slot between two of its ticks."""
 
 
 def require(holds: bool, invariant: str, detail: str) -> None:
@@ -56,6 +55,7 @@ class History:
         self._strict_refusals = strict_refusals
         self.counts: Counter[str] = Counter()
         self._acceptors = {node: AcceptorGhost() for node in quorums.members}
+        self._voteless: set[NodeId] = set()
         self._proposals: dict[Slot, dict[Ballot, bytes]] = {}
         self._votes: dict[tuple[Slot, Ballot], int] = {}
         self.chosen: dict[Slot, tuple[Ballot, bytes]] = {}
@@ -69,8 +69,8 @@ class History:
         self.submitted: set[bytes] = set()
         self._endpoints: set[int] = set()
         self._refused: dict[bytes, str] = {}
-        self.now = 0
-        """The time of the step that is being watched."""
+        self.ticks = dict.fromkeys(quorums.members, 0)
+        """How often each node's clock has ticked."""
         self._asked = dict.fromkeys(quorums.members, ((0, 0), 0))
         self._hash = blake2b(digest_size=16)
         self._last: m.Message | None = None
@@ -87,6 +87,11 @@ class History:
             m.Chosen: self._see_chosen,
             m.SnapshotChunk: self._see_snapshot,
         }
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether a slot is chosen above one that is not."""
+        return len(self.chosen) > self.chosen_prefix
 
     @property
     def fingerprint(self) -> str:
@@ -120,7 +125,15 @@ class History:
             )
 
     def _see_prepare(self, node: NodeId, prepare: m.Prepare) -> None:
+        self._has_vote(node, prepare)
         self._durable_ballot(node, prepare.ballot, "Prepare")
+
+    def _has_vote(self, node: NodeId, message: m.Message) -> None:
+        if node in self._voteless:
+            raise Violation(
+                "who lost its disk does not vote",
+                f"node {node} sends {type(message).__name__} after it lost its promises",
+            )
 
     def _durable_ballot(self, node: NodeId, ballot: Ballot, what: str) -> None:
         ghost = self._acceptors[node]
@@ -133,6 +146,7 @@ class History:
 
     def _see_promise(self, node: NodeId, promise: m.Promise) -> None:
         self._see_watermark(node, promise)
+        self._has_vote(node, promise)
         self._durable_ballot(node, promise.ballot, "Promise")
         ghost = self._acceptors[node]
         require(
@@ -161,6 +175,7 @@ class History:
                 )
 
     def _see_accept(self, node: NodeId, accept: m.Accept) -> None:
+        self._has_vote(node, accept)
         self._see_watermark(node, accept)
         require(
             ballot_node(accept.ballot) == node,
@@ -192,6 +207,7 @@ class History:
             )
 
     def _see_accepted(self, node: NodeId, accepted: m.Accepted) -> None:
+        self._has_vote(node, accepted)
         ghost = self._acceptors[node]
         ballot = accepted.ballot
         require(
@@ -224,7 +240,7 @@ class History:
 
     def _see_learn(self, node: NodeId, learn: m.Learn) -> None:
         """Progress asks for a page once, and a tick asks for it again; copies must not."""
-        asked = (learn.from_slot, self.now - self.now % ASK_UNITS)
+        asked = (learn.from_slot, self.ticks[node])
         times = self._asked[node][1] + 1 if self._asked[node][0] == asked else 1
         self._asked[node] = (asked, times)
         require(
@@ -329,8 +345,9 @@ class History:
             self.is_chosen(node, slot, value)
 
     def wiped(self, node: NodeId) -> None:
-        """`node` lost its disk; it will not vote again."""
+        """`node` lost what it promised; it must not vote again."""
         self._acceptors[node] = AcceptorGhost()
+        self._voteless.add(node)
 
     # Decisions
 

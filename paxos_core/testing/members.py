@@ -17,7 +17,7 @@ class SimulatedNode:
     __slots__ = (
         "armed", "backlog", "chance", "codec", "disk", "disk_free_at", "disk_units_max",
         "flush_due", "foreign", "gone", "id", "incarnation", "last_write", "leads", "paused",
-        "period_units", "service", "voting", "writes_first",
+        "period_units", "service", "stands", "usual_period_units", "voting", "writes_first",
     )  # fmt: skip
 
     def __init__(self, node: NodeId, codec: Codec, disk: Disk, chance: Chance) -> None:
@@ -31,7 +31,11 @@ class SimulatedNode:
         self.incarnation = 0
         self.voting = True
         self.gone = False
+        self.usual_period_units = TICK_UNITS
         self.period_units = TICK_UNITS
+        """How long its clock takes for a tick, now."""
+        self.stands = False
+        """Its clock was set back: no tick comes, but frames do."""
         self.disk_units_max = 1
         self.disk_free_at = 0
         self.last_write: WriteId = 0
@@ -47,9 +51,12 @@ class SimulatedNode:
 class SimulatedClient:
     """One client and the commands that it has been given, by ticket."""
 
-    __slots__ = ("client", "codec", "commands")
+    __slots__ = ("client", "codec", "commands", "dead", "period_units")
 
     def __init__(self, client: Client, codec: Codec) -> None:
         self.client = client
         self.codec = codec
         self.commands: list[bytes] = []
+        self.period_units = TICK_UNITS
+        self.dead = False
+        """Its process has ended; nobody waits for its outcomes."""

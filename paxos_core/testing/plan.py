@@ -24,7 +24,8 @@ TICK_UNITS = 100
 
 EVENT_KINDS = (
     "crash", "armed", "wipe", "split", "oneway", "chain", "isolate", "burst", "pause", "slowdisk",
-    "mute", "churn",
+    "mute", "churn", "rot", "lostwrite", "misdirect", "failsync", "full", "oldlog", "jump", "drift",
+    "die",
 )  # fmt: skip
 """Faults that begin, last, and end; each has an index that ``--drop`` names."""
 

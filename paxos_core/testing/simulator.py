@@ -11,13 +11,14 @@ the cluster must elect, answer every client and agree within bounds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
 from paxos_core.client import Client, Overloaded
 from paxos_core.codec import HEADER_BYTES, Codec, DecodeError
 from paxos_core.config import ReplicaConfig
-from paxos_core.durable import DurableState, RawRecord, Record, decode_record, replay
+from paxos_core.durable import DurableState, RawRecord, Record, decode_record
 from paxos_core.messages import Message, RawFrame
 from paxos_core.raw_codec import RawCodec
 from paxos_core.ready import LeaderChanged, Ready
@@ -27,7 +28,7 @@ from paxos_core.service import Service
 from paxos_core.testing.chance import stream
 from paxos_core.testing.cores import PYTHON, MakeCore, foreign_nodes
 from paxos_core.testing.describe import describe_message
-from paxos_core.testing.disk import Disk
+from paxos_core.testing.disk import Disk, DiskFailed
 from paxos_core.testing.failure import SimulationFailure, Violation
 from paxos_core.testing.faults import FaultRunner
 from paxos_core.testing.healing import Healing
@@ -37,11 +38,14 @@ from paxos_core.testing.members import SimulatedClient, SimulatedNode
 from paxos_core.testing.network import Network
 from paxos_core.testing.options import Options
 from paxos_core.testing.plan import TICK_UNITS, Plan, draw_plan
+from paxos_core.testing.storage import read_disk
 from paxos_core.types import NODE_MAX, NodeId, WriteId
 
 CLUSTER = 0x51
+SUCCESSOR = 1000
+"""How far the endpoint of a client is from that of the next one in its place."""
 STEPS_MAX = 40_000
-_NODE, _GARBAGE = 11, 12
+_NODE, _GARBAGE, _CLIENT = 11, 12, 13
 
 Act = Callable[..., None]
 
@@ -78,7 +82,9 @@ class Simulation:
         self._garbage = stream(options.seed, _GARBAGE)
         self._foreign = foreign_nodes(options.seed, options.core, plan.quorums)
         self.nodes = {node: self._make_node(node, plan) for node in plan.quorums.members}
-        self.clients = {c.endpoint: self._make_client(c) for c in plan.clients}
+        self._seats = [self._make_client(c) for c in plan.clients]
+        """Who takes the submissions of each of the plan's clients: the first, or its successor."""
+        self.clients = {client.client.config.endpoint: client for client in self._seats}
         self.faults = FaultRunner(self)
         self.healing = Healing(self)
         self._fill_heap(plan)
@@ -94,6 +100,7 @@ class Simulation:
         node.foreign = foreign
         skew = plan.skew_permille
         node.period_units = TICK_UNITS + chance.between(-skew, skew) * TICK_UNITS // 1000
+        node.usual_period_units = node.period_units
         node.disk_units_max = plan.disk_units_max
         node.writes_first = chance.happens(500)
         self.start(node)
@@ -108,14 +115,15 @@ class Simulation:
     def _make_client(self, config: Any) -> SimulatedClient:
         self.history.opened(config.endpoint)
         client = SimulatedClient(Client(config), Codec(CLUSTER, config.endpoint))
+        chance = stream(self.options.seed, _CLIENT, config.endpoint)
+        skew = self.plan.skew_permille
+        client.period_units = TICK_UNITS + chance.between(-skew, skew) * TICK_UNITS // 1000
         self.at(config.endpoint % TICK_UNITS, self._tick_client, client)
         return client
 
     def _fill_heap(self, plan: Plan) -> None:
-        clients = list(self.clients.values())
         for submission in plan.submissions:
-            client = clients[submission.client]
-            self.at(submission.at, self._submit, client, submission.commands)
+            self.at(submission.at, self._submit_at, submission.client, submission.commands)
         for fault in plan.faults:
             self.at(fault.start, self.faults.begin, fault)
         self.at(plan.chaos_units, self.healing.begin)
@@ -149,7 +157,6 @@ class Simulation:
         """The next event."""
         self.now, _, act, first, second = heappop(self._heap)
         self.step += 1
-        self.history.now = self.now
         act(first, second)
 
     def say(self, text: str) -> None:
@@ -163,11 +170,9 @@ class Simulation:
         """Start `node` from its disk."""
         if node.gone:
             return
-        state = replay(decode_record(data) for data in node.disk.records)
         if node.incarnation:
             self.history.counts["restart"] += 1
-            self.history.restarted(node.id, state)
-        self._start_with(node, state)
+        self._start_with(node, read_disk(node, self.history))
 
     def _start_with(self, node: SimulatedNode, state: DurableState) -> None:
         plan = self.plan
@@ -196,24 +201,34 @@ class Simulation:
             return self._make_core(config, CLUSTER, state)
         return Replica(config, state)
 
-    def crash(self, node: SimulatedNode) -> None:
-        """`node` stops at once; its disk keeps what it likes of the unfinished."""
+    def crash(self, node: SimulatedNode, *, power: bool = True, later: bool = True) -> None:
+        """`node` stops at once; its disk keeps what it likes of the unfinished (`Disk.crash`)."""
         if node.service is None:
             return
         self.history.counts["crash"] += 1
         node.service = None
         node.armed = 0
         node.backlog.clear()
-        node.disk.crash(node.chance)
+        node.disk.crash(node.chance, power=power, later=later)
         node.disk_free_at = self.now
         self.say(f"{node.id} crashed")
 
     def _tick(self, node: SimulatedNode, _: None) -> None:
         self.at(node.period_units, self._tick, node)
+        if not node.stands:
+            self._tick_once(node)
+
+    def _tick_once(self, node: SimulatedNode) -> None:
         if node.service is None or node.paused:
             return
+        self.history.ticks[node.id] += 1
         node.service.tick()
         self.pump(node)
+
+    def leap(self, node: SimulatedNode, ticks: int) -> None:
+        """The clock of `node` jumps forward: so many ticks are due at once."""
+        for _ in range(ticks):
+            self._tick_once(node)
 
     def pump(self, node: SimulatedNode) -> None:
         """Take what the service has, until it has nothing."""
@@ -253,6 +268,8 @@ class Simulation:
     def _note_leader(self, node: SimulatedNode, leader: NodeId) -> None:
         if leader == node.id:
             self.history.counts["leader elected"] += 1
+            if self.history.has_gap:
+                self.history.counts["leader with a gap"] += 1
         elif node.leads:
             self.history.counts["leader deposed"] += 1
         node.leads = leader == node.id
@@ -270,7 +287,13 @@ class Simulation:
         incarnation, write_id = write
         if node.service is None or node.incarnation != incarnation:
             return
-        node.disk.finish(write_id)
+        try:
+            node.disk.finish(write_id)
+        except DiskFailed as failure:
+            # Nobody knows what reached the disk, so it is not tried again.
+            self.history.counts[str(failure)] += 1
+            self.crash(node, later=False)
+            return
         node.service.persisted(write_id)
         self.pump(node)
 
@@ -395,6 +418,22 @@ class Simulation:
 
     # Clients
 
+    def end_client(self, seat: int) -> None:
+        """The process of a client ends; another begins, with an endpoint of its own."""
+        old = self._seats[seat]
+        endpoint = old.client.config.endpoint
+        self.history.counts["client died"] += 1
+        if old.client.outstanding:
+            self.history.counts["client died waiting"] += 1
+        self.say(f"{endpoint} died")
+        old.dead = True
+        del self.clients[endpoint]
+        new = self._make_client(replace(old.client.config, endpoint=endpoint + SUCCESSOR))
+        self.clients[endpoint + SUCCESSOR] = self._seats[seat] = new
+
+    def _submit_at(self, seat: int, commands: list[bytes]) -> None:
+        self._submit(self._seats[seat], commands)
+
     def _submit(self, client: SimulatedClient, commands: list[bytes]) -> None:
         try:
             ticket = client.client.submit(commands)
@@ -411,11 +450,15 @@ class Simulation:
         self._submit(client, commands)
 
     def _tick_client(self, client: SimulatedClient, _: None) -> None:
-        self.at(TICK_UNITS, self._tick_client, client)
+        if client.dead:
+            return
+        self.at(client.period_units, self._tick_client, client)
         client.client.tick()
         self.pump_client(client)
 
     def _receive_client(self, client: SimulatedClient, frame: bytes) -> None:
+        if client.dead:
+            return
         client.client.receive(*client.codec.decode(frame))
         self.pump_client(client)
 

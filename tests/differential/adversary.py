@@ -97,7 +97,8 @@ class Adversary:
         config = replace(self.config, seed=self.chance.next())
         if config.voting and self.chance.happens(50):
             config = replace(config, voting=False)
-        self.setup = replace(self.setup, config=config, records=tuple(self.disk.records))
+        records = tuple(self.disk.open().records)
+        self.setup = replace(self.setup, config=config, records=records)
         self.pair = Pair(self.setup, self.make)
 
     # Numbers and values
