@@ -190,8 +190,9 @@ class Client:
         """One tick passed: retry what waits too long, give up what is past its deadline."""
         self._now += 1
         self._redirects = 0
-        self._expire()
-        self._retry()
+        if self._groups or self._queue or self._opening_tick is not None:
+            self._expire()
+            self._retry()
 
     def take(self) -> ClientReady:
         """What to send and what ended; each is handed out once."""

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
 ELECTION_TIMEOUTS_MAX = 4
 SETTLE_TICKS = 250
+NAMES = 1 << 20
+"""Numbers of last commands that each round has to itself."""
 
 
 class Healing:
     """Ends all faults, then waits for a leader, for every outcome, and for agreement."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, number: int = 0) -> None:
         self._simulation = simulation
+        self._number = number
         self._healed_at = 0
         self._led_at = -1
         self._finals: set[bytes] = set()
@@ -32,6 +35,7 @@ class Healing:
         simulation.faults.over = True
         simulation.network.heal()
         simulation.lose_late_frames()
+        simulation.forget(simulation.faults)
         gone = self._choose_gone()
         for node in simulation.nodes.values():
             node.armed = 0
@@ -111,7 +115,7 @@ class Healing:
 
     def _submit_finals(self) -> None:
         for endpoint, client in self._simulation.clients.items():
-            command = b"f%d" % endpoint
+            command = b"f%d" % (endpoint + self._number * NAMES)
             self._finals.add(command)
             self._simulation.submit(client, [command])
 
@@ -141,4 +145,4 @@ class Healing:
         missing = self._finals - set(ledger)
         if missing and not simulation.plan.kinds & {"evict", "impatient"}:
             raise Violation("liveness", f"{missing} were not applied in a healthy cluster")
-        simulation.done = True
+        simulation.end_round()

@@ -113,8 +113,7 @@ class History:
 
     def framed(self, now: int, to: NodeId, frame: bytes) -> None:
         """The bytes that left."""
-        self._hash.update(b"%d>%d" % (now, to))
-        self._hash.update(frame)
+        self._hash.update(b"%d>%d%b" % (now, to, frame))
 
     def _see_watermark(self, node: NodeId, message: Any) -> None:
         if message.watermark > self.chosen_prefix:

@@ -13,7 +13,7 @@ from functools import partial
 from paxos_core.testing.cores import MakeCore
 from paxos_core.testing.failure import SimulationFailure
 from paxos_core.testing.options import Options
-from paxos_core.testing.plan import KINDS, draw_plan
+from paxos_core.testing.plan import KINDS, draw_plan, faults_of
 from paxos_core.testing.simulator import simulate
 
 RUNS_MAX = 400
@@ -40,7 +40,7 @@ class _Shrinker:
     def round(self) -> bool:
         """Try every way to shrink once; whether one helped."""
         before = self.best.options
-        for candidates in (_fewer_kinds, _fewer_nodes, _fewer_faults, _fewer_commands):
+        for candidates in CANDIDATES:
             for change in candidates(self.best.options):
                 self._try(change(self.best.options))
         return self.best.options != before and self._runs_left > 0
@@ -65,9 +65,21 @@ class _Shrinker:
 Change = Callable[[Options], Options]
 
 
+def _fewer_seconds(options: Options) -> Iterator[Change]:
+    if options.seconds is not None:
+        yield partial(_with_seconds, None)
+        yield partial(_with_seconds, options.seconds // 2)
+        yield partial(_with_seconds, options.seconds * 3 // 4)
+
+
+def _with_seconds(seconds: int | None, options: Options) -> Options:
+    return replace(options, seconds=seconds)
+
+
 def _fewer_kinds(options: Options) -> Iterator[Change]:
+    present = draw_plan(options).kinds | {fault.kind for fault in faults_of(options)}
     for kind in KINDS:
-        if kind not in options.without and kind in draw_plan(options).kinds:
+        if kind in present:
             yield partial(_without_kind, kind)
 
 
@@ -87,7 +99,7 @@ def _with_nodes(count: int, options: Options) -> Options:
 
 
 def _fewer_faults(options: Options) -> Iterator[Change]:
-    for fault in sorted(draw_plan(options).faults, key=lambda fault: -fault.start):
+    for fault in sorted(faults_of(options), key=lambda fault: -fault.start):
         yield partial(_without_fault, fault.index)
 
 
@@ -105,3 +117,6 @@ def _fewer_commands(options: Options) -> Iterator[Change]:
 def _with_fewer(step: int, options: Options) -> Options:
     count = len(draw_plan(options).submissions)
     return replace(options, commands=max(0, count - step))
+
+
+CANDIDATES = (_fewer_seconds, _fewer_kinds, _fewer_nodes, _fewer_faults, _fewer_commands)

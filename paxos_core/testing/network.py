@@ -116,3 +116,7 @@ class Network:
         self._noise.clear()
         self._muted.clear()
         self.rates = Rates(self.rates.delay_min, min(self.rates.delay_span, 30))
+
+    def spoil(self, rates: Rates) -> None:
+        """Behave as badly as `rates` say, again."""
+        self.rates = rates

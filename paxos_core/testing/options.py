@@ -17,10 +17,12 @@ class Options:
     drop: frozenset[int] = frozenset()
     """Indices of faults left out."""
     commands: int | None = None
-    """Submissions to keep, from the first; all if `None`."""
+    """Submissions of each round to keep, from the first; all if `None`."""
     nodes: int | None = None
     steps: int | None = None
     """Stop after so many steps, without the healed phase."""
+    seconds: int | None = None
+    """Go on, round after round of faults and healing, until so much simulated time has passed."""
     core: str = PYTHON
     """What decides in the nodes: one of `cores.CORES`."""
 
@@ -33,7 +35,7 @@ class Options:
             parts.append("--without " + ",".join(sorted(self.without)))
         if self.drop:
             parts.append("--drop " + ",".join(map(str, sorted(self.drop))))
-        for name in ("commands", "nodes", "steps"):
+        for name in ("seconds", "commands", "nodes", "steps"):
             value = getattr(self, name)
             if value is not None:
                 parts.append(f"--{name} {value}")

@@ -7,7 +7,7 @@ what a run with two of them shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from paxos_core.checksum import checksum
 from paxos_core.client import ClientConfig
@@ -21,6 +21,14 @@ from paxos_core.types import NODE_MAX
 
 TICK_UNITS = 100
 """How many units of virtual time a nominal tick takes."""
+TICK_SECONDS = 0.02
+"""What a tick is by default in a node; simulated time is counted by it."""
+UNITS_PER_SECOND = round(TICK_UNITS / TICK_SECONDS)
+
+ROUND_INDICES = 1000
+"""Indices of faults, and numbers of commands, that each round of a run has to itself."""
+REST_TICKS_MAX = 200
+"""For how long nothing happens after a round that another follows."""
 
 EVENT_KINDS = (
     "crash", "armed", "wipe", "split", "oneway", "chain", "isolate", "burst", "pause", "slowdisk",
@@ -37,7 +45,7 @@ CONDITIONS = (
 
 KINDS = EVENT_KINDS + CONDITIONS
 
-_SHAPE, _SWARM, _FAULT, _LOAD, _LIMITS = 1, 2, 3, 4, 5
+_SHAPE, _SWARM, _FAULT, _LOAD, _LIMITS, _ROUND = 1, 2, 3, 4, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ class Plan:
     """How many nodes never come back."""
     faults: list[Fault] = field(default_factory=list)
     submissions: list[Submission] = field(default_factory=list)
+    rest_units: int = 0
+    """How long nothing happens before this round."""
 
     @property
     def spare(self) -> int:
@@ -115,9 +125,37 @@ def draw_plan(options: Options) -> Plan:
     )
     if "gone" in kinds and plan.spare:
         plan.gone = shape.between(1, plan.spare)
-    plan.faults = _draw_faults(options, kinds, chaos_ticks)
-    plan.submissions = _draw_load(options, plan)
+    plan.faults = _draw_faults(options, kinds, chaos_ticks, 0)
+    plan.submissions = _draw_load(options, plan, 0)
     return plan
+
+
+def redraw_plan(plan: Plan, number: int) -> None:
+    """Make it the plan of round `number`, 1 and up: other faults and load, the same cluster."""
+    shape = stream(plan.options.seed, _ROUND, number)
+    chaos_ticks = shape.between(80, 240)
+    plan.rest_units = shape.below(REST_TICKS_MAX) * TICK_UNITS
+    options = replace(plan.options, seed=shape.next())
+    events = _draw_kinds(options.seed).intersection(EVENT_KINDS) - options.without
+    plan.kinds = plan.kinds.intersection(CONDITIONS) | events
+    plan.chaos_units = chaos_ticks * TICK_UNITS
+    first = number * ROUND_INDICES
+    plan.faults = _draw_faults(options, plan.kinds, chaos_ticks, first)
+    plan.submissions = _draw_load(options, plan, first)
+
+
+def faults_of(options: Options) -> list[Fault]:
+    """The faults of all rounds that a run with these options may have."""
+    plan = draw_plan(options)
+    faults = list(plan.faults)
+    passed_units = plan.chaos_units
+    number = 0
+    while passed_units < (options.seconds or 0) * UNITS_PER_SECOND:
+        number += 1
+        redraw_plan(plan, number)
+        faults += plan.faults
+        passed_units += plan.chaos_units
+    return faults
 
 
 def _draw_kinds(seed: int) -> frozenset[str]:
@@ -200,7 +238,9 @@ def _draw_clients(
     ]
 
 
-def _draw_faults(options: Options, kinds: frozenset[str], chaos_ticks: int) -> list[Fault]:
+def _draw_faults(
+    options: Options, kinds: frozenset[str], chaos_ticks: int, first: int
+) -> list[Fault]:
     present = [kind for kind in EVENT_KINDS if kind in kinds]
     faults: list[Fault] = []
     for position, kind in enumerate(EVENT_KINDS):
@@ -208,7 +248,7 @@ def _draw_faults(options: Options, kinds: frozenset[str], chaos_ticks: int) -> l
             continue
         chance = stream(options.seed, _FAULT, position)
         for nth in range(chance.between(1, 5)):
-            index = position * 10 + nth
+            index = first + position * 10 + nth
             fault = Fault(
                 index,
                 kind,
@@ -221,12 +261,12 @@ def _draw_faults(options: Options, kinds: frozenset[str], chaos_ticks: int) -> l
     return faults
 
 
-def _draw_load(options: Options, plan: Plan) -> list[Submission]:
+def _draw_load(options: Options, plan: Plan, first: int) -> list[Submission]:
     chance = stream(options.seed, _LOAD)
     submissions: list[Submission] = []
     room = plan.frame_bytes_max - 400
     rush_units = chance.choice((100, 500, plan.chaos_units))
-    for number in range(chance.between(10, 70)):
+    for number in range(first, first + chance.between(10, 70)):
         at = chance.below(plan.chaos_units)
         at -= at % rush_units
         client = chance.below(len(plan.clients))

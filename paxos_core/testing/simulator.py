@@ -4,8 +4,9 @@ Virtual time is a heap of events. A step takes the earliest one, does what it
 says, and checks; nothing else moves. The nodes are `Service` objects, driven as
 a real node drives them; between them go bytes and nothing else.
 
-A run has two phases. In the first, faults come and go. Then all is healed, and
-the cluster must elect, answer every client and agree within bounds.
+A run has one round, or more. Each has two phases. In the first, faults come and
+go. Then all is healed, and the cluster must elect, answer every client and agree
+within bounds. Between two rounds nothing happens for a while, and the leader stays.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from paxos_core.testing.machine import Ledger
 from paxos_core.testing.members import SimulatedClient, SimulatedNode
 from paxos_core.testing.network import Network
 from paxos_core.testing.options import Options
-from paxos_core.testing.plan import TICK_UNITS, Plan, draw_plan
+from paxos_core.testing.plan import TICK_UNITS, UNITS_PER_SECOND, Plan, draw_plan, redraw_plan
 from paxos_core.testing.storage import read_disk
 from paxos_core.types import NODE_MAX, NodeId, WriteId
 
@@ -45,6 +46,7 @@ CLUSTER = 0x51
 SUCCESSOR = 1000
 """How far the endpoint of a client is from that of the next one in its place."""
 STEPS_MAX = 40_000
+"""Of one round."""
 _NODE, _GARBAGE, _CLIENT = 11, 12, 13
 
 Act = Callable[..., None]
@@ -69,12 +71,17 @@ class Simulation:
         self.options = options
         self._make_core = make_core
         self._reader = Codec(CLUSTER, 0)
+        self._last_message: Message | None = None
+        self._last_frame = b""
         self._last_raw: tuple[bytes, NodeId, Message] | None = None
         self.trace = trace
         plan = self.plan = plan or draw_plan(options)
+        self._drains = "drain" in plan.kinds
         self.now = 0
         self.step = 0
         self.done = False
+        self.round = 0
+        self._last_step = options.steps or STEPS_MAX
         self._heap: list[tuple[int, int, Act, Any, Any]] = []
         self._sequence = 0
         self.history = History(plan.quorums, plan.rates.duplicate == 0)
@@ -137,12 +144,11 @@ class Simulation:
 
     def run(self) -> History:
         """To the end. Raises `SimulationFailure`."""
-        last = self.options.steps or STEPS_MAX
         try:
-            while not self.done and self.step < last:
+            while not self.done and self.step < self._last_step:
                 self.one_step()
             if not self.options.steps and not self.done:
-                raise Violation("liveness", f"no end after {STEPS_MAX} steps")
+                raise Violation("liveness", f"no end of a round in {STEPS_MAX} steps")
         except Violation as violation:
             raise SimulationFailure(self.options, self.step, violation) from violation
         except Exception as error:
@@ -158,6 +164,32 @@ class Simulation:
         self.now, _, act, first, second = heappop(self._heap)
         self.step += 1
         act(first, second)
+
+    # Rounds
+
+    def end_round(self) -> None:
+        """All hold: the end, or after some rest the next round."""
+        if self.now >= (self.options.seconds or 0) * UNITS_PER_SECOND:
+            self.done = True
+            return
+        self.forget(self.healing)
+        self.round += 1
+        redraw_plan(self.plan, self.round)
+        self.at(self.plan.rest_units, self._begin_round, self.history.counts["leader elected"])
+
+    def _begin_round(self, elected: int, _: None) -> None:
+        if self.history.counts["leader elected"] != elected:
+            raise Violation("a leader stays while nothing goes wrong", "another was elected")
+        self.say(f"round {self.round}")
+        if not self.options.steps:
+            self._last_step = self.step + STEPS_MAX
+        self.network.spoil(self.plan.rates)
+        for node in self.nodes.values():
+            node.period_units = node.usual_period_units
+            node.disk_units_max = self.plan.disk_units_max
+        self.faults.over = False
+        self.healing = Healing(self, self.round)
+        self._fill_heap(self.plan)
 
     def say(self, text: str) -> None:
         """A line of the trace, if there is one."""
@@ -243,6 +275,9 @@ class Simulation:
                 self._send(node, to, message)
             if ready.write_id and not node.writes_first:
                 self._write(node, ready)
+            if not (ready.records or ready.decided or ready.install):
+                # Only what was recorded or applied makes more to take.
+                return
 
     def _crash_midway(self, node: SimulatedNode, ready: Ready) -> None:
         """Crash before sending, between sending and writing, or before the write is done."""
@@ -305,6 +340,11 @@ class Simulation:
 
     # Frames
 
+    def forget(self, whose: object) -> None:
+        """Nothing happens any more that is up to `whose` methods."""
+        self._heap = [e for e in self._heap if getattr(e[2], "__self__", None) is not whose]
+        heapify(self._heap)
+
     def lose_late_frames(self) -> None:
         """What is still on its way a tick from now is lost."""
         late = (self._receive, self._receive_client)
@@ -313,7 +353,11 @@ class Simulation:
         heapify(self._heap)
 
     def _send(self, node: SimulatedNode, to: NodeId, message: Message) -> None:
-        frame = node.codec.encode(message)
+        if message is self._last_message:
+            frame = self._last_frame
+        else:
+            frame = self._last_frame = node.codec.encode(message)
+            self._last_message = message
         if type(message) is RawFrame:
             message = self._read_raw(to, frame)
         self.history.sent(node.id, message)
@@ -395,7 +439,7 @@ class Simulation:
             node.backlog.append(frame)
             return
         service.receive(*node.codec.decode(frame))
-        if "drain" not in self.plan.kinds:
+        if not self._drains:
             self.pump(node)
         elif not node.flush_due:
             node.flush_due = True
@@ -453,8 +497,10 @@ class Simulation:
         if client.dead:
             return
         self.at(client.period_units, self._tick_client, client)
+        waits = client.client.outstanding
         client.client.tick()
-        self.pump_client(client)
+        if waits:
+            self.pump_client(client)
 
     def _receive_client(self, client: SimulatedClient, frame: bytes) -> None:
         if client.dead:

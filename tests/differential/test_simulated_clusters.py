@@ -6,6 +6,7 @@ Here the core is the one that ``core = "c"`` runs, behind the adapter of a real 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from paxos_core.testing.coverage import unseen
 from transports.node.cli.simulate.campaign import run_campaign
 from transports.node.cli.simulate.command import simulate as command
 from transports.node.cli.simulate.cores import make_of
+from transports.node.native.build import library_path
 from transports.node.native.replica import NativeReplica
 
 from .build import ROOT
@@ -132,6 +134,24 @@ def test_a_broken_core_of_c_is_found(name: str, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
     assert done.stdout.startswith("FAIL ")
     assert " --core mixed" in done.stdout
+
+
+def test_a_core_that_ends_its_process_is_told_by_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The campaign's workers load the library that lies where the C core is kept."""
+    crash = Mutant(
+        "crash",
+        "acceptor.c",
+        "px->acceptor.promised, 0, 0);\n\t\treturn;",
+        "0, 0, 0);\n\t\t__builtin_trap();",
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copy(build(crash, tmp_path), library_path())
+    done = CliRunner().invoke(command, ["--seeds", "0:20", "--core", "c"])
+    assert done.exit_code == 1
+    assert ": its process died" in done.output
+    assert "replay: paxos simulate --seed " in done.output
 
 
 def test_an_unbroken_copy_is_not_found(tmp_path: Path) -> None:

@@ -9,14 +9,22 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from teeth import BREAKS
 
-from paxos_core.testing import Options, SimulationFailure, minimise, simulate
+from paxos_core.testing import Options, Simulation, SimulationFailure, minimise, simulate
 from paxos_core.testing.coverage import unseen
-from paxos_core.testing.plan import EVENT_KINDS, KINDS, draw_plan
+from paxos_core.testing.plan import (
+    EVENT_KINDS,
+    KINDS,
+    ROUND_INDICES,
+    UNITS_PER_SECOND,
+    draw_plan,
+    faults_of,
+)
 from transports.node.cli.simulate.campaign import run_campaign
 from transports.node.cli.simulate.command import simulate as command
 
@@ -215,3 +223,102 @@ def test_ctrl_c_shows_what_was_done():
         process.wait(60)
     assert process.returncode == 130
     assert " of 1,000,000 seeds, all hold" in said
+
+
+# Rounds
+
+
+def test_a_long_seed_has_rounds_of_faults_and_all_hold():
+    simulation = Simulation(Options(4, seconds=20))
+    simulation.run()
+    assert simulation.now >= 20 * UNITS_PER_SECOND
+    assert simulation.round >= 2
+    assert simulation.history.counts["leader within 1 time-outs"] >= 2
+
+
+def test_a_long_seed_begins_as_the_short_one():
+    short, long = [], []
+    simulate(Options(4), short.append)
+    simulate(Options(4, seconds=20), long.append)
+    assert len(long) > 2 * len(short)
+    assert long[: len(short)] == short
+
+
+def test_each_round_has_faults_and_commands_of_its_own():
+    faults = faults_of(Options(0, seconds=60))
+    indices = [fault.index for fault in faults]
+    assert len(set(indices)) == len(indices)
+    assert {index // ROUND_INDICES for index in indices} >= {0, 1, 2, 3}
+    dropped = faults_of(Options(0, seconds=60, drop=frozenset({indices[-1]})))
+    assert dropped == faults[:-1]
+
+
+def test_a_leader_that_is_replaced_while_nothing_goes_wrong_is_found():
+    simulation = Simulation(Options(4, seconds=20))
+    while simulation.round < 1:
+        simulation.one_step()
+    simulation.plan.rest_units = 0
+    simulation.history.counts["leader elected"] += 1
+    with pytest.raises(SimulationFailure, match="a leader stays") as failed:
+        simulation.run()
+    assert str(failed.value).endswith("replay: paxos simulate --seed 4 --seconds 20")
+
+
+def test_a_failure_of_a_late_round_is_minimised(monkeypatch: pytest.MonkeyPatch):
+    BREAKS["phase_1_quorums_miss_phase_2_quorums"](monkeypatch)
+    with pytest.raises(SimulationFailure) as failed:  # noqa: PT012
+        for seed in range(60):
+            simulate(Options(seed, seconds=30))
+    least = minimise(failed.value, 20)
+    assert least.invariant == failed.value.invariant
+    assert (least.options.seconds or 0) < 30
+
+
+# The ledger
+
+
+def test_a_campaign_goes_on_where_its_ledger_ends(tmp_path: Path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run_command(f"--seeds 0:9 --ledger {whole}")[0] == 0
+    assert run_command(f"--seeds 0:4 --ledger {parts}")[0] == 0
+    status, said = run_command(f"--seeds 0:9 --ledger {parts}")
+    assert status == 0
+    assert "9 seeds, all hold" in said
+    found = [json.loads(path.read_text()) for path in (whole, parts)]
+    for document in found:
+        del document["processor_seconds"]
+    assert found[0] == found[1]
+    assert found[0]["seeds"] == 9
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "no ledger of a campaign"),
+        (b"\xff\xfe", "it is no text"),
+        (b"[]", "no ledger of a campaign"),
+        (b'{"format": "paxos simulate, ledger 1"}', "no ledger of a campaign"),
+    ],
+)
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes, expected: str):
+    path = tmp_path / "ledger"
+    path.write_bytes(content)
+    status, said = run_command(f"--seeds 0:2 --ledger {path}")
+    assert status == 2
+    assert expected in said
+    assert path.read_bytes() == content
+
+
+def test_a_ledger_of_other_options_is_refused(tmp_path: Path):
+    path = tmp_path / "ledger"
+    assert run_command(f"--seeds 0:2 --ledger {path}")[0] == 0
+    for line in ("--seeds 1:3", "--seeds 0:2 --seconds 9", "--seeds 0:2 --without loss"):
+        status, said = run_command(f"{line} --ledger {path}")
+        assert status == 2
+        assert "the ledger is of 'paxos simulate --seed 0'" in said
+
+
+def test_a_ledger_that_cannot_be_written_is_told_at_once(tmp_path: Path):
+    status, said = run_command(f"--seeds 0:1000000 --ledger {tmp_path}/no/ledger")
+    assert status == 1
+    assert "cannot be written (No such file or directory)" in said

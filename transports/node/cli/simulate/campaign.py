@@ -1,12 +1,13 @@
-"""Runs seeds in worker processes and adds up what came of them."""
+"""Runs seeds in worker processes and adds up, in their order, what came of them."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,17 +15,29 @@ from multiprocessing import get_context
 from typing import Final
 
 from paxos_core.testing import Options, Simulation, SimulationFailure, minimise
-from paxos_core.testing.cores import MakeCore
-from paxos_core.testing.plan import TICK_UNITS
+from paxos_core.testing.cores import PYTHON, MakeCore
+from paxos_core.testing.plan import UNITS_PER_SECOND
+from transports.node.cli.failures import Failure
 from transports.node.cli.simulate.cores import make_of
+from transports.node.dedicated import collect_less
 
-TICK_SECONDS: Final = 0.02
-"""What a tick is by default; a simulated hour is so many of them."""
 CHUNK: Final = 20
 """Seeds that a worker is given at a time."""
+CHUNK_SECONDS: Final = 200
+"""No more simulated time than this, but for one seed."""
 AHEAD: Final = 3
 """Chunks that wait for each worker, so that none is idle and Ctrl-C loses little."""
 SECONDS_PER_HOUR: Final = 3600
+
+
+class WorkerDied(Failure):
+    """A process of the campaign ended, and no seed ends it again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a process of the campaign was ended from outside, or had no memory left; "
+            "run it again, with fewer --jobs"
+        )
 
 
 @dataclass(slots=True)
@@ -42,7 +55,7 @@ class Totals:
     @property
     def hours(self) -> float:
         """Simulated hours of one cluster."""
-        return self.units / TICK_UNITS * TICK_SECONDS / SECONDS_PER_HOUR
+        return self.units / UNITS_PER_SECOND / SECONDS_PER_HOUR
 
     @property
     def speed(self) -> float:
@@ -95,51 +108,84 @@ def run_campaign(
     shrink: bool,
     failures_max: int,
     progress: Callable[[Totals], None],
+    totals: Totals | None = None,
 ) -> Totals:
-    """All seeds with the options of `base`, or as many as come before `failures_max` failures.
+    """All of `seeds` with the options of `base`, or as many as come before `failures_max` failures.
 
-    `progress` is called as chunks end. Raises `KeyboardInterrupt` at Ctrl-C; what was done
-    until then `progress` has seen. Raises `ConfigError` for a core that cannot be had.
+    `progress` is called as chunks end, with the `totals` of the first so many seeds,
+    and of those of earlier runs if they are given. Raises `KeyboardInterrupt` at Ctrl-C; what
+    was done until then `progress` has seen. Raises `ConfigError` for a core that cannot be
+    had, and `WorkerDied`.
     """
     make_of(base.core)  # Once, and here: workers find the library built.
-    chunks = _chunks(base, seeds)
-    totals = Totals()
-    if jobs == 1:
-        for chunk in chunks:
-            totals.add(run_chunk(chunk, shrink))
-            progress(totals)
-            if len(totals.failures) >= failures_max:
-                break
+    totals = totals or Totals()
+    if len(totals.failures) >= failures_max:
         return totals
-    with _pool(jobs) as pool:
-        waiting = {pool.submit(run_chunk, c, shrink) for c in islice(chunks, jobs * AHEAD)}
-        while waiting and len(totals.failures) < failures_max:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                totals.add(_result(future))
-            progress(totals)
-            waiting |= {pool.submit(run_chunk, c, shrink) for c in islice(chunks, len(done))}
+    chunks = _chunks(base, seeds)
+    # A core in C may end the process it is in: it gets one that can be spared.
+    inside = jobs == 1 and base.core == PYTHON
+    results = (run_chunk(c, shrink) for c in chunks) if inside else _results(chunks, jobs, shrink)
+    for found in results:
+        totals.add(found)
+        progress(totals)
+        if len(totals.failures) >= failures_max:
+            break
     return totals
 
 
 def _chunks(base: Options, seeds: Sequence[int]) -> Iterator[list[Options]]:
-    for start in range(0, len(seeds), CHUNK):
-        yield [replace(base, seed=seed) for seed in seeds[start : start + CHUNK]]
+    size = CHUNK if base.seconds is None else max(1, min(CHUNK, CHUNK_SECONDS // base.seconds))
+    for start in range(0, len(seeds), size):
+        yield [replace(base, seed=seed) for seed in seeds[start : start + size]]
 
 
-def _result(future: Future[Totals]) -> Totals:
-    return future.result()
+def _results(chunks: Iterator[list[Options]], jobs: int, shrink: bool) -> Iterator[Totals]:
+    """Of one chunk after the other, whoever is done first."""
+    with _pool(jobs) as pool:
+        waiting: deque[tuple[list[Options], Future[Totals]]] = deque()
+        while True:
+            for chunk in islice(chunks, jobs * AHEAD - len(waiting)):
+                waiting.append((chunk, pool.submit(run_chunk, chunk, shrink)))
+            if not waiting:
+                return
+            try:
+                found = waiting[0][1].result()
+            except BrokenProcessPool:
+                yield _find_deadly([options for chunk, _ in waiting for options in chunk])
+                return
+            waiting.popleft()
+            yield found
+
+
+def _find_deadly(runs: Sequence[Options]) -> Totals:
+    """Which of these seeds ends the process it runs in: those before it, and its failure.
+
+    Raises `WorkerDied` if none of them does.
+    """
+    totals = Totals()
+    for options in runs:
+        with _pool(1) as pool:
+            try:
+                totals.add(pool.submit(run_chunk, [options], shrink=False).result())
+            except BrokenProcessPool:
+                totals.seeds += 1
+                totals.failures.append(
+                    f"seed {options.seed}: its process died\nreplay: {options.command()}"
+                )
+                return totals
+    raise WorkerDied
 
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _ignore_interrupt)
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker)
     try:
         yield pool
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _ignore_interrupt() -> None:
+def _start_worker() -> None:
     """Ctrl-C is for the parent, which then ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_less()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,6 +15,7 @@ from transports.node.cli.options import JSON, output_option
 if TYPE_CHECKING:
     from paxos_core.testing import Options
     from transports.node.cli.simulate.campaign import Totals
+    from transports.node.cli.simulate.ledger import LedgerFile
 
 SEED_MAX: Final = (1 << 63) - 1
 SEEDS_MAX: Final = 100_000_000
@@ -37,6 +39,17 @@ SIGINT: Final = 2
 @click.option("--without", default="", metavar="KIND,KIND", help="Leave out kinds of fault.")
 @click.option("--drop", default="", metavar="N,N", help="Leave out these faults of the seed.")
 @click.option("--commands", type=click.IntRange(0), help="Keep only the first so many submissions.")
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 1_000_000),
+    help="Go on with each seed, round after round, for so much simulated time.",
+)
+@click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep what was done in FILE, and go on from there.",
+)
 @click.option("--nodes", type=click.IntRange(1, 15), help="The size of the cluster.")
 @click.option("--steps", type=click.IntRange(1), help="Stop after so many steps.")
 @click.option(
@@ -56,6 +69,8 @@ def simulate(
     seeds: str | None,
     jobs: int,
     core: str,
+    seconds: int | None,
+    ledger: Path | None,
     without: str,
     drop: str,
     commands: int | None,
@@ -79,45 +94,78 @@ def simulate(
       paxos simulate --seeds 0:10000 --jobs 2
       paxos simulate --seed 7 --trace
       paxos simulate --seeds 0:1000 --core mixed
+      paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
     from paxos_core.testing import Options
     from transports.node.cli.simulate.campaign import run_campaign
 
     chosen = read_seeds(seed, seeds)
-    base = Options(chosen[0], read_kinds(without), read_drop(drop), commands, nodes, steps, core)
+    base = Options(
+        chosen[0],
+        read_kinds(without),
+        read_drop(drop),
+        commands,
+        nodes,
+        steps,
+        seconds=seconds,
+        core=core,
+    )
     if trace:
         _trace(base, len(chosen))
         return
-    meter = _Meter(len(chosen))
+    meter = _Meter(len(chosen), _open_ledger(ledger, base))
     try:
-        totals = run_campaign(
-            base, chosen, jobs, shrink=minimise, failures_max=failures, progress=meter.note
+        run_campaign(
+            base,
+            chosen[meter.totals.seeds :],
+            jobs,
+            shrink=minimise,
+            failures_max=failures,
+            progress=meter.note,
+            totals=meter.totals,
         )
     except KeyboardInterrupt:
+        meter.save()
         show(meter.totals, output, counts=counts, of=len(chosen))
         raise Interrupted(SIGINT) from None
-    show(totals, output, counts=counts, of=len(chosen))
-    if totals.failures:
+    meter.save()
+    show(meter.totals, output, counts=counts, of=len(chosen))
+    if meter.totals.failures:
         sys.exit(FAILED)
 
 
-class _Meter:
-    """Progress on stderr, now and then."""
+def _open_ledger(path: Path | None, base: Options) -> LedgerFile | None:
+    from transports.node.cli.simulate.ledger import LedgerFile
 
-    def __init__(self, seeds: int) -> None:
+    return None if path is None else LedgerFile(path, base, base.seed)
+
+
+class _Meter:
+    """Progress on stderr and in the ledger, now and then."""
+
+    def __init__(self, seeds: int, ledger: LedgerFile | None) -> None:
         from transports.node.cli.simulate.campaign import Totals
 
-        self.totals = Totals()
+        self._ledger = ledger
+        self.totals = ledger.load() if ledger else Totals()
         self._seeds = seeds
+        self._done_before = self.totals.seeds
+        # Said now if it cannot be written, and not hours later.
+        self.save()
         self._began = self._said = time.monotonic()
 
+    def save(self) -> None:
+        if self._ledger is not None:
+            self._ledger.save(self.totals)
+
     def note(self, totals: Totals) -> None:
-        self.totals = totals
         now = time.monotonic()
         if now - self._said < PROGRESS_SECONDS or totals.seeds >= self._seeds:
             return
         self._said = now
-        left = (now - self._began) / totals.seeds * (self._seeds - totals.seeds)
+        self.save()
+        pace = (now - self._began) / (totals.seeds - self._done_before)
+        left = pace * (self._seeds - totals.seeds)
         click.echo(
             f"{totals.seeds:,} of {self._seeds:,} seeds, {totals.hours:,.1f} simulated hours, "
             f"{len(totals.failures)} failed  (about {left:,.0f} s left)",
