@@ -22,7 +22,7 @@ class FaultRunner:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._blocked: dict[int, list[Pair]] = {}
-        self._disks = DiskFaults(simulation)
+        self.disks = DiskFaults(simulation)
         self.over = False
         """All is healed: what still would end, has ended."""
 
@@ -38,7 +38,7 @@ class FaultRunner:
             case "crash" | "armed" | "pause" | "slowdisk" | "jump" | "drift":
                 self._begin_at_node(fault, self._target(chance), chance)
             case kind if kind in DISK_FAULTS:
-                self._disks.begin(fault, self._target(chance), chance)
+                self.disks.begin(fault, self._target(chance), chance)
             case "die":
                 simulation.end_client(chance.below(len(simulation.plan.clients)))
             case "churn":
@@ -52,7 +52,11 @@ class FaultRunner:
 
     def end_on_disks(self) -> None:
         """No disk breaks any more, and what was destroyed is found."""
-        self._disks.end_all()
+        self.disks.end_all()
+
+    def begin_again(self) -> None:
+        """Another round of faults."""
+        self.over = self.disks.over = False
 
     # One node
 

@@ -35,7 +35,7 @@ class Healing:
         simulation.faults.over = True
         simulation.network.heal()
         simulation.lose_late_frames()
-        simulation.forget(simulation.faults)
+        simulation.forget(simulation.faults, simulation.faults.disks)
         gone = self._choose_gone()
         for node in simulation.nodes.values():
             node.armed = 0

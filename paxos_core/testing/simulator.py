@@ -187,7 +187,7 @@ class Simulation:
         for node in self.nodes.values():
             node.period_units = node.usual_period_units
             node.disk_units_max = self.plan.disk_units_max
-        self.faults.over = False
+        self.faults.begin_again()
         self.healing = Healing(self, self.round)
         self._fill_heap(self.plan)
 
@@ -340,9 +340,10 @@ class Simulation:
 
     # Frames
 
-    def forget(self, whose: object) -> None:
-        """Nothing happens any more that is up to `whose` methods."""
-        self._heap = [e for e in self._heap if getattr(e[2], "__self__", None) is not whose]
+    def forget(self, *those: object) -> None:
+        """Nothing happens any more that is up to methods of `those`."""
+        gone = set(map(id, those))
+        self._heap = [e for e in self._heap if id(getattr(e[2], "__self__", None)) not in gone]
         heapify(self._heap)
 
     def lose_late_frames(self) -> None:
