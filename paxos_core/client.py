@@ -56,6 +56,8 @@ Outcome = bytes | ClientError
 
 SILENT_RETRIES = 5
 """For how many retry times a node that did not answer is passed over."""
+ROUNDS_DOUBLED = 3
+"""After each round of silent nodes the wait for an answer is doubled, so many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class _Group:
     waiting: _Waiting
     sent_tick: int = 0
     wait_ticks: int = 0
+    silences: int = 0
+    """Attempts that nobody answered in time."""
     asked: NodeId = NO_NODE
     """Whom the last attempt went to, while no answer came from there."""
     attempts: dict[NodeId, int] = field(default_factory=dict)
@@ -435,7 +439,11 @@ class Client:
             self._turn_to(NO_NODE)
         for group in late:
             if group.asked != NO_NODE:
-                group.wait_ticks = min(2 * group.wait_ticks, 8 * self.config.retry_ticks)
+                group.silences += 1
+                # Doubled once a round: a node is not waited for longer because each of the
+                # others was silent, for the next one may be the one that leads now.
+                rounds = min(group.silences // len(self.config.nodes), ROUNDS_DOUBLED)
+                group.wait_ticks = self.config.retry_ticks << rounds
             self._send_group(group)
 
     # Endings

@@ -182,6 +182,19 @@ def test_retries_grow_rarer_up_to_a_bound() -> None:
     assert max(gaps) <= 32
 
 
+@pytest.mark.parametrize("nodes", [(1, 2, 3), (1, 2, 3, 4, 5)])
+def test_each_node_is_asked_in_turn_before_a_wait_grows(nodes: tuple[int, ...]) -> None:
+    """Else a command that was on its way at a failover waits for seconds, though a node leads.
+
+    Seen with processes: the leader was killed, the next node was just starting and did not
+    hear the retry, and the third attempt was already waited for eight times as long.
+    """
+    bench = Bench(nodes=nodes, retry_ticks=4, deadline_ticks=1000)
+    bench.submit(b"a")
+    asked = [to for to, x in bench.ticks(4 * len(nodes)) if isinstance(x, m.Request)]
+    assert asked == [*nodes[1:], nodes[0]]
+
+
 def test_opening_is_retried_elsewhere_too() -> None:
     bench = Bench(session=None, retry_ticks=4)
     bench.submit(b"a")
