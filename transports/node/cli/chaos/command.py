@@ -6,19 +6,31 @@ import secrets
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from transports.node.cli.failures import FAILED, Failure, Interrupted, Misuse
-from transports.node.cli.options import JSON, check_transport_name, output_option
+from transports.node.cli.options import (
+    JSON,
+    check_core,
+    check_transport_name,
+    core_option,
+    mode_option,
+    output_option,
+)
 
 if TYPE_CHECKING:
-    from transports.node.cli.chaos.course import Course, Verdict, Wish
+    from transports.node.cli.chaos.course import Course
+    from transports.node.cli.chaos.verdict import Verdict, Wish
+    from transports.node.config import CoreKind
+
+SEED_MAX: Final = (1 << 63) - 1
 
 
 @click.command()
 @click.option("--transport", default="tcp", show_default=True, help="What carries the frames.")
+@mode_option
 @click.option(
     "--seconds",
     type=click.FloatRange(0.5, 86_400),
@@ -26,15 +38,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="How long things go wrong.",
 )
+@click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Of the faults.  [default: any]")
 @click.option(
-    "--seed", type=click.IntRange(0, (1 << 63) - 1), help="Of the faults.  [default: any]"
+    "--runs",
+    type=click.IntRange(1, 1_000_000),
+    help="A campaign: so many runs with the seeds from --seed on. In a folder of one, it goes on.",
 )
 @click.option(
-    "--kinds", help="Which faults: kill,pause,cut,sync,full.  [default: all that can be made here]"
+    "--kinds", help="Which faults: kill,pause,cut,loss,sync,full.  [default: all that can be made]"
 )
-@click.option(
-    "--core", type=click.Choice(["python", "c"]), default="python", help="What decides in a node."
-)
+@core_option
 @click.option(
     "--save",
     type=click.Path(file_okay=False, path_type=Path),
@@ -44,27 +57,45 @@ if TYPE_CHECKING:
 def chaos(
     *,
     transport: str,
+    mode: str | None,
     seconds: float,
     seed: int | None,
+    runs: int | None,
     kinds: str | None,
-    core: str,
+    core: CoreKind | None,
     save: Path | None,
     output: str,
 ) -> None:
     """Run three nodes as processes, hurt them, and check what clients saw.
 
-    Nodes are killed with SIGKILL, stopped and continued, cut off (as root, in a
-    laboratory of its own), and their disks fail: a sync, a write. Clients get, put
-    and append meanwhile. At the end all is healed, the logs must be the same, and
-    the history must be linearizable. Ends with 0 if it all holds, 1 if it does not,
-    2 for wrong use, 130 after Ctrl-C, with a verdict over what there was until then.
+    Nodes are killed with SIGKILL, stopped and continued, cut off or made to lose
+    frames (as root, in a laboratory of its own), and their disks fail: a sync, a
+    write. Clients get, put and append meanwhile. At the end all is healed, the logs
+    must be the same, and the history must be linearizable. Ends with 0 if it all
+    holds, 1 if it does not, 2 for wrong use, 130 after Ctrl-C, with a verdict over
+    what there was until then.
 
     \b
-    Example:
+    Examples:
       paxos chaos --transport udp --seconds 60 --seed 7
+      paxos chaos --transport tcp --seconds 8 --runs 50 --seed 1 --save tcp-50
     """
+    _check_transport(transport, mode, core)
+    if core == "c":
+        from transports.node.cores import load_c_core
+
+        # Built once, here, before three nodes do it.
+        load_c_core()
+    wish = make_wish(transport, mode, seconds, seed, kinds, core or "python", save)
+    if runs is None:
+        _run_once(wish, output)
+    else:
+        _run_campaign(wish, runs, seed, output)
+
+
+def _check_transport(transport: str, mode: str | None, core: CoreKind | None) -> None:
+    """Raises `Misuse`, and `Failure` if it is not to be had here."""
     from transports.api import TransportError
-    from transports.node.cli.chaos.course import Course
 
     try:
         check_transport_name(transport)
@@ -72,7 +103,44 @@ def chaos(
         raise Misuse(f"--transport: {error}") from error
     if transport == "memory":
         raise Misuse("--transport: memory joins tasks of one process, and nodes are killed here")
-    wish = make_wish(transport, seconds, seed, kinds, core, save)
+    check_core(transport, mode, core)
+    if transport == "kmod":
+        from transports.chardev import availability
+
+        if (reason := availability()) is not None:
+            raise Failure(f"kmod: {reason}")
+
+
+def make_wish(
+    transport: str,
+    mode: str | None,
+    seconds: float,
+    seed: int | None,
+    kinds: str | None,
+    core: CoreKind,
+    save: Path | None,
+) -> Wish:
+    """What was asked for; its folder is not made. Raises `Misuse`."""
+    from transports.node.cli.chaos.verdict import Wish
+    from transports.node.cli.lab.ip import unavailable
+
+    laboratory = unavailable() is None
+    chosen = read_kinds(kinds, laboratory=laboratory)
+    folder = save or Path(datetime.now().strftime("paxos-chaos-%Y%m%d-%H%M%S"))
+    seed = secrets.randbelow(1 << 32) if seed is None else seed
+    return Wish(transport, mode, seconds, seed, chosen, core, folder.resolve(), laboratory)
+
+
+def _run_once(wish: Wish, output: str) -> None:
+    from transports.node.cli.chaos.course import Course
+
+    folder = wish.directory
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise Misuse(f"--save: {folder} is there already; name a new folder") from error
+    except OSError as error:
+        raise Failure(f"{folder}: {error.strerror}; name another --save") from error
     course = Course(wish, lambda text: click.echo(text, err=True))
     interrupted = _run(course)
     verdict = course.judge(interrupted=interrupted is not None)
@@ -83,29 +151,28 @@ def chaos(
         sys.exit(FAILED)
 
 
-def make_wish(
-    transport: str,
-    seconds: float,
-    seed: int | None,
-    kinds: str | None,
-    core: str,
-    save: Path | None,
-) -> Wish:
-    """What was asked for, in a folder that is made. Raises `Misuse` and `Failure`."""
-    from transports.node.cli.chaos.course import Wish
-    from transports.node.cli.lab.ip import unavailable
+def _run_campaign(wish: Wish, runs: int, seed: int | None, output: str) -> None:
+    from transports.node.cli.chaos.campaign import describe_totals, run_campaign
+    from transports.node.cli.chaos.ledger import open_ledger
 
-    laboratory = unavailable() is None
-    chosen = read_kinds(kinds, laboratory=laboratory)
-    folder = save or Path(datetime.now().strftime("paxos-chaos-%Y%m%d-%H%M%S"))
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError as error:
-        raise Misuse(f"--save: {folder} is there already; name a new folder") from error
-    except OSError as error:
-        raise Failure(f"{folder}: {error.strerror}; name another --save") from error
-    seed = secrets.randbelow(1 << 32) if seed is None else seed
-    return Wish(transport, seconds, seed, chosen, core, folder.resolve(), laboratory)
+    ledger = open_ledger(wish, seed, wish.seed)
+    interrupted = run_campaign(
+        wish, runs, ledger, _run, lambda line: click.echo(line, err=output == JSON)
+    )
+    if output == JSON:
+        from transports.node.cli.output import print_json
+
+        print_json({"asked": runs, **ledger.totals.to_json()})
+    else:
+        for line in describe_totals(ledger.totals, runs):
+            click.echo(line)
+    if interrupted is not None:
+        click.echo(
+            f"what was done is kept: the same command with --save {ledger.folder} goes on", err=True
+        )
+        raise interrupted
+    if ledger.totals.failed:
+        sys.exit(FAILED)
 
 
 def read_kinds(text: str | None, *, laboratory: bool) -> tuple[str, ...]:
@@ -142,22 +209,32 @@ def _show(verdict: Verdict, output: str) -> None:
 
         print_json(verdict.to_json())
         return
-    faults = ", ".join(f"{number} {kind}" for kind, number in verdict.faults.items()) or "none"
-    outcomes = ", ".join(f"{number:,} {what}" for what, number in verdict.outcomes.items())
-    click.echo(f"faults: {faults}")
-    click.echo(f"{len(verdict.history):,} operations: {outcomes or 'none ended'}")
+    from transports.node.cli.chaos.campaign import counted
+
+    click.echo(f"faults: {counted(verdict.faults)}")
+    click.echo(
+        f"{len(verdict.history):,} operations: {counted(verdict.outcomes, 'none ended')}; "
+        f"longest without an answer: {verdict.silence_seconds:.1f} s"
+    )
+    folder = verdict.wish.directory
     if verdict.window is not None:
-        folder = verdict.wish.directory
         click.echo(
             f"not linearizable; see: paxos check-history {folder / 'history.edn'} --model kv"
         )
     if verdict.fault:
         click.echo(verdict.fault)
     if verdict.passed:
-        click.echo("the logs are identical, and the history is linearizable")
-    wish = verdict.wish
-    again = (
-        f"paxos chaos --transport {wish.transport} --seed {wish.seed} --seconds {wish.seconds:g}"
+        logs = "" if verdict.interrupted else "the logs are identical, and "
+        click.echo(f"{logs}the history is linearizable")
+    click.echo(f"history, logs, events, picture and verdict are in {folder}")
+    click.echo("PASS" if verdict.passed else f"FAIL; the same faults again: {again(verdict.wish)}")
+
+
+def again(wish: Wish) -> str:
+    """The command that draws the same faults."""
+    mode = f" --mode {wish.mode}" if wish.mode else ""
+    core = f" --core {wish.core}" if wish.core != "python" else ""
+    return (
+        f"paxos chaos --transport {wish.transport}{mode}{core} --seed {wish.seed} "
+        f"--seconds {wish.seconds:g} --kinds {','.join(wish.kinds)}"
     )
-    click.echo(f"history, logs, events, picture and verdict are in {wish.directory}")
-    click.echo("PASS" if verdict.passed else f"FAIL; the same faults again: {again}")

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
+from itertools import pairwise
 from random import Random
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import trio
 
-from paxos_core.testing.linearize import MODELS, Operation, Window, explain, write_history
+from paxos_core.testing.linearize import MODELS, explain, write_history
 from transports.node.cli.chaos.load import Load
 from transports.node.cli.chaos.nemesis import Event, Nemesis
+from transports.node.cli.chaos.network import LabNetwork, Network, NoNetwork
 from transports.node.cli.chaos.timeline import draw
+from transports.node.cli.chaos.verdict import Verdict, Wish
 from transports.node.cli.demo_cluster import CONFIG_NAME, ProcessCluster
 from transports.node.cli.demo_places import Place, make_place
 from transports.node.cli.failures import Failure
 from transports.node.client import Client, open_client
-from transports.node.config import ClusterConfig
+from transports.node.config import ClusterConfig, Scalar
 from transports.node.config.text import to_toml
 from transports.node.store.api import StoreIdentity
 from transports.node.store.log_create import create_store
@@ -30,62 +32,18 @@ NODES: Final = (1, 2, 3)
 CLIENTS: Final = 2
 TASKS: Final = 3
 """Of each client."""
-START_SECONDS: Final = 30.0
-AGREE_SECONDS: Final = 30.0
+START_SECONDS: Final = 180.0
+"""Enough for an emulated machine, where a process begins slowly."""
+AGREE_SECONDS: Final = 120.0
+ANSWER_SECONDS: Final = 1.0
+"""For a question to a node."""
 TIMEOUT_SECONDS: Final = 3.0
 """After so long a client gives a command up."""
+GLANCE_SECONDS: Final = 0.3
+"""Likewise, when others can be asked."""
 POLL_SECONDS: Final = 0.05
 MACHINE: Final = "transports.node.cli.chaos.keys:Keys"
 MODEL: Final = MODELS["kv"]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for."""
-
-    transport: str
-    seconds: float
-    seed: int
-    kinds: tuple[str, ...]
-    core: str
-    directory: Path
-    laboratory: bool
-
-
-@dataclass
-class Verdict:
-    """What came of it."""
-
-    wish: Wish
-    history: list[Operation] = field(default_factory=list)
-    outcomes: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
-    window: Window | None = None
-    fault: str = ""
-    """What else is wrong, in one line."""
-    interrupted: bool = False
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything that was checked holds."""
-        return self.window is None and not self.fault
-
-    def to_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "passed": self.passed,
-            "transport": self.wish.transport,
-            "core": self.wish.core,
-            "seed": self.wish.seed,
-            "seconds": self.wish.seconds,
-            "interrupted": self.interrupted,
-            "operations": len(self.history),
-            "outcomes": self.outcomes,
-            "faults": self.faults,
-            "linearizable": self.window is None,
-            "window": [asdict(o) for o in self.window.operations] if self.window else [],
-            "fault": self.fault,
-        }
 
 
 class Course:
@@ -97,13 +55,14 @@ class Course:
         self._load = Load(Random(f"load {wish.seed}"))
         self._events: list[Event] = []
         self._faults: dict[str, int] = {}
+        self._came_true: dict[str, int] = {}
         self._fault = ""
         self._ended = 0.0
 
     async def run(self) -> None:
         """All of it. What fails is in the verdict; raises `Failure` if it cannot begin."""
         with ExitStack() as held:
-            place, set_link = self._place(held)
+            place, network = self._place(held)
             config = self._configure(place)
             prefixes: dict[int, list[str]] = {}
 
@@ -114,15 +73,15 @@ class Course:
             try:
                 for node in NODES:
                     cluster.start(node, first=True)
-                await self._in_company(cluster, config, prefixes, set_link)
+                await self._in_company(cluster, config, prefixes, network)
             finally:
                 cluster.close()
 
-    def _place(self, held: ExitStack) -> tuple[Place, Callable[[int, bool], None]]:
+    def _place(self, held: ExitStack) -> tuple[Place, Network]:
         if not self.wish.laboratory:
-            return make_place(self.wish.transport, NODES, held), lambda _node, _up: None
+            return make_place(self.wish.transport, NODES, held), NoNetwork()
         from transports.node.cli.lab.inside import inside
-        from transports.node.cli.lab.network import open_network, set_link
+        from transports.node.cli.lab.network import open_network
         from transports.node.cli.lab.plan import addresses, entering, options
 
         plan, _claim = held.enter_context(open_network(NODES))
@@ -133,15 +92,16 @@ class Course:
             options(transport),
             entering=lambda node: entering(plan.node(node).namespace),
         )
-        return place, lambda node, up: set_link(plan.laboratory, plan.node(node).name, up=up)
+        return place, LabNetwork(plan)
 
     def _configure(self, place: Place) -> ClusterConfig:
+        mode: dict[str, Scalar] = {} if self.wish.mode is None else {"mode": self.wish.mode}
         config = ClusterConfig(
             nodes=place.addresses,
             base=self.wish.directory,
             cluster="chaos",
             transport=self.wish.transport,
-            transport_options=place.options,
+            transport_options={**place.options, **mode},
             core="c" if self.wish.core == "c" else "python",
         )
         (self.wish.directory / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")
@@ -156,7 +116,7 @@ class Course:
         cluster: ProcessCluster,
         config: ClusterConfig,
         prefixes: dict[int, list[str]],
-        set_link: Callable[[int, bool], None],
+        network: Network,
     ) -> None:
         async with (
             open_client(config, timeout=TIMEOUT_SECONDS) as first,
@@ -170,15 +130,18 @@ class Course:
                 self.wish.kinds,
                 Random(f"nemesis {self.wish.seed}"),
                 prefixes,
-                set_link,
+                network,
                 lambda: watch.leader,
+                watch.answers,
                 self._say,
             )
             self._events, self._faults = nemesis.events, nemesis.faults
+            self._came_true = nemesis.came_true
             self._load.began = nemesis.began
             try:
                 await self._storm(nemesis, watch, (first, second))
-                await self._settle(nemesis, first, cluster)
+                if not self._fault:
+                    await self._settle(nemesis, first, cluster)
             except Failure as failure:
                 self._fault = str(failure)
             finally:
@@ -186,7 +149,7 @@ class Course:
 
     async def _begin(self, client: Client, cluster: ProcessCluster) -> None:
         with trio.move_on_after(START_SECONDS):
-            while not all([await client.status(node) for node in NODES]):
+            while not all([await client.status(node, ANSWER_SECONDS) for node in NODES]):
                 cluster.check()
                 await trio.sleep(POLL_SECONDS)
             return
@@ -199,27 +162,34 @@ class Course:
             for client in clients:
                 for _ in range(TASKS):
                     nursery.start_soon(self._load.work, client)
-            with trio.move_on_after(self.wish.seconds):
-                await nemesis.run()
-            await nemesis.heal()
-            self._say(f"{self.wish.seconds:6.2f} s  all is healed")
-            # Some answers of a cluster that is whole again.
-            await trio.sleep(1.0)
+            try:
+                with trio.move_on_after(self.wish.seconds):
+                    await nemesis.run()
+                await nemesis.heal()
+                self._say(f"{monotonic() - nemesis.began:6.2f} s  all is healed")
+                # Some answers of a cluster that is whole again.
+                await trio.sleep(1.0)
+            except Failure as failure:
+                # Here: out of the nursery it would come in a group.
+                self._fault = str(failure)
             self._load.stopped = True
             watch.stopped = True
 
     async def _settle(self, nemesis: Nemesis, client: Client, cluster: ProcessCluster) -> None:
         """All nodes apply the same log. Raises `Failure`."""
-        await nemesis.heal()
         with trio.move_on_after(AGREE_SECONDS):
             while True:
                 cluster.check()
-                found = [await client.status(node) for node in NODES]
+                found = [await client.status(node, ANSWER_SECONDS) for node in NODES]
                 logs = {(s["applied"], s["digest"]) if s else None for s in found}
                 if len(logs) == 1 and None not in logs:
                     return
                 await trio.sleep(POLL_SECONDS)
         raise Failure(f"the nodes' logs were not the same {AGREE_SECONDS:.0f} s after the storm")
+
+    def note_failure(self, failure: Failure) -> None:
+        """That the run ended by one: the verdict says so."""
+        self._fault = str(failure)
 
     def judge(self, *, interrupted: bool = False) -> Verdict:
         """Check what clients saw, and leave history, events, picture and verdict behind."""
@@ -228,10 +198,12 @@ class Course:
             self._load.recorder.finish(),
             dict(self._load.outcomes),
             dict(self._faults),
+            dict(self._came_true),
+            longest_silence(self._load.moments),
             fault=self._fault,
             interrupted=interrupted,
         )
-        if not verdict.history and not self._fault:
+        if not verdict.history and not self._fault and not interrupted:
             verdict.fault = "no operation was begun"
         verdict.window = explain(verdict.history, MODEL) if verdict.history else None
         self._leave(verdict)
@@ -257,11 +229,20 @@ class _Watch:
         self.leader = 0
         self.stopped = False
 
+    async def answers(self, node: int) -> bool:
+        """Whether it does."""
+        return await self._client.status(node, ANSWER_SECONDS) is not None
+
     async def run(self) -> None:
         """Ask now and then."""
         while not self.stopped:
             for node in NODES:
-                status = await self._client.status(node, 0.3)
+                status = await self._client.status(node, GLANCE_SECONDS)
                 if status and status["leader"]:
                     self.leader = int(status["leader"])
             await trio.sleep(POLL_SECONDS)
+
+
+def longest_silence(moments: Sequence[float]) -> float:
+    """Seconds; 0 for fewer than two answers."""
+    return max((after - before for before, after in pairwise(moments)), default=0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import trio
 
+from transports.node.cli.chaos.network import Network
 from transports.node.cli.demo_cluster import ProcessCluster
 from transports.node.cli.failures import Failure
+from transports.node.cli.lab.loss import why_no_loss
 
-KINDS: Final = ("kill", "pause", "cut", "sync", "full")
-"""SIGKILL; SIGSTOP; a cable pulled out; a failed sync; a full disk."""
-NETWORK: Final = ("cut",)
+KINDS: Final = ("kill", "pause", "cut", "loss", "sync", "full")
+"""SIGKILL; SIGSTOP; a cable pulled out; one that loses frames; a failed sync; a full disk."""
+NETWORK: Final = ("cut", "loss")
 TRACED: Final = ("sync", "full")
 INJECTIONS: Final = {
     "sync": ("fdatasync", "error=EIO"),
@@ -26,10 +28,15 @@ INJECTIONS: Final = {
 }
 CALLS_MAX: Final = 60
 """A call fails that is drawn from so many."""
-QUIET_SECONDS: Final = (0.2, 1.0)
-LASTING_SECONDS: Final = (0.3, 2.0)
+QUIET_SECONDS: Final = (0.1, 0.6)
+LASTING_SECONDS: Final = (0.3, 1.5)
+LOSS_SHARES: Final = (0.05, 0.4)
+"""Of the frames each way."""
+WAITS_SHARE: Final = 0.75
+"""How often a node that was started is waited for: else the next fault may come before."""
+READY_SECONDS: Final = 180.0
 TRACED_SECONDS: Final = 4.0
-"""How long a node is given to come upon its failing call."""
+"""How long a node that answers is given to come upon its failing call."""
 POLL_SECONDS: Final = 0.02
 
 
@@ -53,55 +60,90 @@ class Nemesis:
     dice: Random
     prefixes: dict[int, list[str]]
     """The words that the cluster puts before a node's command, inside its namespace."""
-    set_link: Callable[[int, bool], None]
+    network: Network
     leader: Callable[[], Any]
     """Who is known to lead; 0 for nobody."""
+    answers: Callable[[int], Awaitable[bool]]
+    """Whether a node answers a question; takes a moment."""
     say: Callable[[str], None]
     began: float = field(default_factory=monotonic)
     events: list[Event] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
+    """By kind: how many were begun."""
+    came_true: dict[str, int] = field(default_factory=dict)
+    """By kind: how many of the failing calls a node came upon, and ended for."""
     _traced: set[int] = field(default_factory=set)
+    _bag: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
-        """For ever; cancelled between two faults or within one, `heal` mends what is left."""
+        """For ever; cancelled between two faults or within one, `heal` mends what is left.
+
+        Raises `Failure` for a node that ended by itself, or not as it should have.
+        """
         while True:
             await trio.sleep(self.dice.uniform(*QUIET_SECONDS))
-            node = self._target()
-            await self._do(self.dice.choice(self.kinds), node)
+            self.cluster.check()
+            await self._do(self._next_kind(), self._target())
+
+    def _next_kind(self) -> str:
+        """Each kind once, in any order, before one comes again: a short run has many."""
+        if not self._bag:
+            self._bag = self.dice.sample(list(self.kinds), len(self.kinds))
+        return self._bag.pop()
 
     def _target(self) -> int:
         """Often the leader: there a fault does most."""
+        # Always two draws, whoever leads: what comes later depends on the seed alone.
+        at_leader, other = self.dice.random() < 0.5, self.dice.choice(self.nodes)
         leader = int(self.leader())
-        if leader in self.nodes and self.dice.random() < 0.5:
-            return leader
-        return self.dice.choice(self.nodes)
+        return leader if at_leader and leader in self.nodes else other
 
     async def _do(self, kind: str, node: int) -> None:
         self.faults[kind] = self.faults.get(kind, 0) + 1
         self.say(f"{self._now():6.2f} s  {kind} node {node}")
         self._note(node, kind, ends=False)
         lasting = self.dice.uniform(*LASTING_SECONDS)
+        waits = self.dice.random() < WAITS_SHARE
+        share = self.dice.uniform(*LOSS_SHARES)
+        number = self.dice.randint(1, CALLS_MAX)
         match kind:
             case "kill":
                 await self.cluster.kill(node)
                 await trio.sleep(lasting)
-                self.cluster.start(node, first=False)
+                await self._start(node, waits=waits)
             case "pause":
                 self.cluster.send_signal(node, signal.SIGSTOP)
                 await trio.sleep(lasting)
                 self.cluster.send_signal(node, signal.SIGCONT)
             case "cut":
-                self.set_link(node, False)
+                self.network.set_link(node, False)
                 await trio.sleep(lasting)
-                self.set_link(node, True)
+                self.network.set_link(node, True)
+            case "loss":
+                self.network.set_loss(node, share)
+                await trio.sleep(2 * lasting)
+                self.network.set_loss(node, 0.0)
             case _:
-                await self._fail_a_call(kind, node)
+                await self._fail_a_call(kind, node, number)
+                await self._start(node, waits=waits)
         self._note(node, kind, ends=True)
 
-    async def _fail_a_call(self, kind: str, node: int) -> None:
-        """Start the node again under strace, which lets one of its calls fail."""
+    async def _start(self, node: int, *, waits: bool) -> None:
+        self.cluster.start(node, first=False)
+        if waits:
+            await self._wait_ready(node)
+
+    async def _wait_ready(self, node: int) -> None:
+        """Until it answers; one that has ended is found before the next fault."""
+        with trio.move_on_after(READY_SECONDS):
+            while self.cluster.runs(node):
+                if await self.answers(node):
+                    return
+                await trio.sleep(POLL_SECONDS)
+
+    async def _fail_a_call(self, kind: str, node: int, number: int) -> None:
+        """Start the node again under strace, which lets one of its calls fail, until it ends."""
         call, error = INJECTIONS[kind]
-        number = self.dice.randint(1, CALLS_MAX)
         await self.cluster.kill(node)
         self.prefixes[node] = [
             # -D: the node is the cluster's own child, which a signal reaches.
@@ -113,21 +155,18 @@ class Nemesis:
             self.cluster.start(node, first=False)
         finally:
             self.prefixes.pop(node, None)
+        await self._wait_ready(node)
         with trio.move_on_after(TRACED_SECONDS):
             status = await self._wait_ended(node)
+            self._traced.discard(node)
             if status != 1:
                 raise Failure(f"node {node} ended with {status} when {call} failed, not 1")
-            self._traced.discard(node)
-            self.cluster.start(node, first=False)
+            self.came_true[kind] = self.came_true.get(kind, 0) + 1
             return
-        await self._untrace(node)
-
-    async def _untrace(self, node: int) -> None:
-        """It has not come to that call: it goes on without strace."""
+        # It has not come to that call: it goes on without strace.
         self._traced.discard(node)
         if self.cluster.runs(node):
             await self.cluster.kill(node)
-        self.cluster.start(node, first=False)
 
     async def _wait_ended(self, node: int) -> int:
         """The status that a node ends with by itself."""
@@ -138,14 +177,23 @@ class Nemesis:
             await trio.sleep(POLL_SECONDS)
 
     async def heal(self) -> None:
-        """All nodes run, nothing is cut, and nobody's calls fail."""
+        """All nodes run, nothing is cut or lost, and nobody's calls fail.
+
+        Raises `Failure` for a node that ended by itself.
+        """
         for node in self.nodes:
-            if node in self._traced:
-                await self._untrace(node)
+            if any(kind in NETWORK for kind in self.kinds):
+                self.network.set_link(node, True)
+                self.network.set_loss(node, 0.0)
             with suppress(KeyError, ProcessLookupError):
                 self.cluster.send_signal(node, signal.SIGCONT)
-            if any(kind in NETWORK for kind in self.kinds):
-                self.set_link(node, True)
+        traced, self._traced = self._traced, set()
+        for node, status in self.cluster.take_ended():
+            if node not in traced or status != 1:
+                raise Failure(f"node {node} ended with status {status}; see node-{node}.log")
+        for node in self.nodes:
+            if node in traced and self.cluster.runs(node):
+                await self.cluster.kill(node)
             if not self.cluster.runs(node):
                 self.cluster.start(node, first=False)
 
@@ -159,7 +207,9 @@ class Nemesis:
 def why_not(kind: str, *, laboratory: bool) -> str:
     """Why this kind of fault cannot be made here, with the cure; empty if it can."""
     if kind in NETWORK and not laboratory:
-        return "a cable to pull out needs a laboratory: run it as root, with ip installed"
+        return "a cable needs a laboratory: run it as root, with ip installed"
+    if kind == "loss" and (reason := why_no_loss()):
+        return reason
     if kind in TRACED and shutil.which("strace") is None:
         return "a failing call needs strace: on Debian, apt-get install strace"
     return ""

@@ -17,6 +17,7 @@ COLOURS: Final = {
     "kill": "#d55e00",
     "pause": "#e69f00",
     "cut": "#0072b2",
+    "loss": "#8b6d3f",
     "sync": "#cc79a7",
     "full": "#56b4e9",
 }

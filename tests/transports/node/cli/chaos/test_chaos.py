@@ -16,11 +16,13 @@ import trio
 import trio.testing
 
 from paxos_core.testing.linearize import MODELS, check, read_history
-from transports.node.cli.chaos.course import Course, Wish
+from transports.node.cli.chaos.course import Course, longest_silence
 from transports.node.cli.chaos.keys import Keys, encode
 from transports.node.cli.chaos.load import Load
 from transports.node.cli.chaos.nemesis import KINDS, Event, Nemesis, why_not
 from transports.node.cli.chaos.timeline import draw
+from transports.node.cli.chaos.verdict import Wish
+from transports.node.cli.failures import Failure
 from transports.node.client import ClientError, ClusterUnreachable, OutcomeUnknown
 
 KV = MODELS["kv"]
@@ -46,16 +48,21 @@ def test_a_command_that_is_none_changes_nothing(command: bytes) -> None:
 
 
 class FakeCluster:
-    """Notes what is done to it. A node that fails a call ends with `status`."""
+    """Notes what is done to it. A node that runs under strace ends with `status`."""
 
     def __init__(self, status: int | None = None) -> None:
         self.done: list[str] = []
         self.running = {1, 2, 3}
         self.status = status
+        self.prefixes: dict[int, list[str]] = {}
+        self.traced: set[int] = set()
+        self.gone = 0
+        """A node that ended by itself."""
 
     def start(self, node: int, *, first: bool) -> None:
         assert node not in self.running
         self.running.add(node)
+        (self.traced.add if node in self.prefixes else self.traced.discard)(node)
         self.done.append(f"start {node}")
 
     async def kill(self, node: int) -> None:
@@ -68,12 +75,37 @@ class FakeCluster:
     def runs(self, node: int) -> bool:
         return node in self.running
 
+    def check(self) -> None:
+        if self.gone:
+            raise Failure(f"node {self.gone} ended with status 3: oh")
+
     def take_ended(self) -> list[tuple[int, int]]:
+        if self.gone:
+            return [(self.gone, 3)]
         if self.status is None:
             return []
-        ended = [(node, self.status) for node in sorted(self.running)]
-        self.running -= {node for node, _ in ended[:1]}
-        return ended[:1]
+        ended = sorted(self.running & self.traced)
+        self.running -= set(ended)
+        return [(node, self.status) for node in ended]
+
+
+class FakeNetwork:
+    """Notes what is done to it."""
+
+    def __init__(self, links: list[str]) -> None:
+        self.links = links
+
+    def set_link(self, node: int, up: bool) -> None:
+        self.links.append(f"{node} {up}")
+
+    def set_loss(self, node: int, share: float) -> None:
+        assert 0 <= share < 1
+        self.links.append(f"{node} {'loses' if share else 'whole'}")
+
+
+async def at_once(_node: int) -> bool:
+    await trio.lowlevel.checkpoint()
+    return True
 
 
 def make_nemesis(cluster: Any, kinds: tuple[str, ...], links: list[str]) -> Nemesis:
@@ -82,9 +114,10 @@ def make_nemesis(cluster: Any, kinds: tuple[str, ...], links: list[str]) -> Neme
         (1,) if len(kinds) == 1 else (1, 2, 3),
         kinds,
         Random(1),
-        {},
-        lambda node, up: links.append(f"{node} {up}"),
+        cluster.prefixes,
+        FakeNetwork(links),
         lambda: 0,
+        at_once,
         lambda _text: None,
     )
 
@@ -101,6 +134,7 @@ async def run_for(nemesis: Nemesis, seconds: float) -> None:
         ("kill", ["kill 1", "start 1"]),
         ("pause", ["signal 19 to 1", "signal 18 to 1"]),
         ("cut", []),
+        ("loss", []),
     ],
 )
 async def test_each_kind_does_what_it_says_and_undoes_it(
@@ -114,7 +148,10 @@ async def test_each_kind_does_what_it_says_and_undoes_it(
     assert nemesis.events[0].kind == kind
     if kind == "cut":
         assert links[:2] == ["1 False", "1 True"]
-        assert links[-1] == "1 True"
+        assert links[-2:] == ["1 True", "1 whole"]
+    if kind == "loss":
+        assert links[:2] == ["1 loses", "1 whole"]
+        assert links[-1] == "1 whole"
 
 
 @pytest.mark.parametrize("kind", ["sync", "full"])
@@ -137,7 +174,48 @@ async def test_whenever_it_ends_all_is_healed(
     await run_for(nemesis, seconds)
     assert cluster.running == {1, 2, 3}
     assert not nemesis._traced
-    assert {f"{node} True" for node in (1, 2, 3)} <= set(links)
+    last = {text.split()[0] + text.split()[1] for text in links[-6:]}
+    assert last == {f"{node}{what}" for node in (1, 2, 3) for what in ("True", "whole")}
+
+
+async def test_each_kind_comes_before_one_comes_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    nemesis = make_nemesis(FakeCluster(status=1), KINDS, [])
+    await run_for(nemesis, 60.0)
+    begun = [event.kind for event in nemesis.events if not event.ends]
+    assert len(begun) > 2 * len(KINDS)
+    assert set(begun[: len(KINDS)]) == set(begun[len(KINDS) : 2 * len(KINDS)]) == set(KINDS)
+
+
+@pytest.mark.parametrize("leaders", [(0,), (1,), (1, 2, 3)])
+async def test_the_faults_are_the_seeds_whoever_leads(
+    leaders: tuple[int, ...], autojump_clock: trio.testing.MockClock
+) -> None:
+    drawn = []
+    for leading in [lambda: 0, iter(leaders * 100).__next__]:
+        nemesis = make_nemesis(FakeCluster(status=1), KINDS, [])
+        nemesis.leader = leading
+        await run_for(nemesis, 30.0)
+        drawn.append(([event.kind for event in nemesis.events], nemesis.dice.random()))
+    assert drawn[0] == drawn[1]
+
+
+async def test_a_node_that_ends_by_itself_is_a_failure(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    cluster = FakeCluster()
+    nemesis = make_nemesis(cluster, ("pause",), [])
+    cluster.gone = 2
+    with pytest.raises(Failure, match="node 2 ended with status 3"):
+        await nemesis.run()
+    with pytest.raises(Failure, match=r"node 2 ended with status 3; see node-2\.log"):
+        await nemesis.heal()
+
+
+def test_the_longest_silence() -> None:
+    assert longest_silence([]) == longest_silence([1.0]) == 0.0
+    assert longest_silence([0.5, 0.75, 2.25, 2.5]) == 1.5
 
 
 class FakeClient:
@@ -173,7 +251,7 @@ async def test_a_load_writes_down_what_it_sees() -> None:
 
 
 def wish(folder: Path) -> Wish:
-    return Wish("tcp", 1.0, 7, ("kill",), "python", folder, laboratory=False)
+    return Wish("tcp", None, 1.0, 7, ("kill",), "python", folder, laboratory=False)
 
 
 def test_a_lost_append_is_a_failure(tmp_path: Path) -> None:
@@ -241,6 +319,8 @@ def test_a_short_storm_loses_nothing(tmp_path: Path, transport: str) -> None:
     [
         (("--transport", "avian"), "--transport: "),
         (("--transport", "memory"), "one process"),
+        (("--mode", "relay"), "--mode goes with"),
+        (("--runs", "0"), "0 is not a whole number from 1"),
         (("--kinds", "meteor"), "there is no 'meteor'"),
         (("--kinds", " "), "nothing is named"),
         (("--seconds", "0"), "0 is not a number from 0.5"),

@@ -1,0 +1,198 @@
+"""Campaigns of `paxos chaos`: the ledger, what is kept, and going on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from transports.node.cli.chaos.campaign import describe_totals, run_campaign
+from transports.node.cli.chaos.course import Course
+from transports.node.cli.chaos.ledger import NAME, open_ledger
+from transports.node.cli.chaos.verdict import Wish
+from transports.node.cli.failures import Failure, Interrupted, Misuse
+
+SIGINT = 2
+PATIENCE_SECONDS = 120.0
+
+
+def make_wish(folder: Path, transport: str = "tcp") -> Wish:
+    return Wish(transport, None, 1.0, 7, ("kill",), "python", folder, laboratory=False)
+
+
+class Runs:
+    """Stands in for the runs: an operation each, what fails as planned."""
+
+    def __init__(self, *, lost: int = -1, ended: int = -1, stopped: int = -1) -> None:
+        """The seeds of the runs that lose an append, cannot begin, and are interrupted."""
+        self.lost, self.ended, self.stopped = lost, ended, stopped
+        self.seeds: list[int] = []
+
+    def __call__(self, course: Course) -> Interrupted | None:
+        seed = course.wish.seed
+        self.seeds.append(seed)
+        if seed == self.ended:
+            raise Failure("not all nodes answered")
+        recorder = course._load.recorder
+        recorder.call(1, "append", "k", "a")
+        recorder.ok(1)
+        recorder.call(1, "get", "k")
+        recorder.ok(1, "" if seed == self.lost else "a")
+        course._faults["kill"] = 1
+        return Interrupted(SIGINT) if seed == self.stopped else None
+
+
+def go(folder: Path, count: int, runs: Runs) -> tuple[list[str], Interrupted | None]:
+    said: list[str] = []
+    wish = make_wish(folder)
+    ledger = open_ledger(wish, None, wish.seed)
+    return said, run_campaign(wish, count, ledger, runs, said.append)
+
+
+def kept(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_line_for_each_run_and_the_folder_of_the_one_that_failed(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    said, interrupted = go(folder, 12, Runs(lost=9, ended=11))
+    assert interrupted is None
+    assert len(said) == 12
+    assert said[0] == (
+        " 1 of 12  seed 7  PASS  2 operations, 1 kill, longest without an answer 0.0 s"
+    )
+    assert (
+        "FAIL  2 operations, 1 kill, longest without an answer 0.0 s: not linearizable; "
+        in (said[2])
+    )
+    assert "not all nodes answered; kept: " in said[4]
+    assert kept(folder) == {NAME, "run-9", "run-11"}
+    assert {"history.edn", "verdict.json", "timeline.svg"} <= kept(folder / "run-9")
+    totals = open_ledger(make_wish(folder), None, 0).totals
+    assert (totals.runs, totals.failed, totals.operations) == (12, [9, 11], 22)
+    assert totals.faults == {"kill": 11}
+    assert describe_totals(totals, 12)[0] == "12 runs, 2 failed: 22 operations (none ended)"
+
+
+def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    first = Runs(stopped=9)
+    said, interrupted = go(folder, 5, first)
+    assert interrupted is not None
+    # What was cut short and well until then is no run, and leaves nothing.
+    assert len(said) == 2
+    assert kept(folder) == {NAME}
+    (folder / "run-9").mkdir()
+    (folder / "run-9" / "of a run that was killed").touch()
+    second = Runs()
+    said, interrupted = go(folder, 5, second)
+    assert (first.seeds, second.seeds) == ([7, 8, 9], [9, 10, 11])
+    assert interrupted is None
+    assert said[0].startswith("3 of 5  seed 9  PASS")
+    assert kept(folder) == {NAME}
+    third = Runs()
+    assert go(folder, 5, third) == ([], None)
+    assert third.seeds == []
+
+
+def test_a_run_that_failed_before_it_was_interrupted_counts(tmp_path: Path) -> None:
+    said, interrupted = go(tmp_path / "campaign", 5, Runs(stopped=8, lost=8))
+    assert interrupted is not None
+    assert "FAIL" in said[1]
+    assert "run-8" in kept(tmp_path / "campaign")
+
+
+def test_a_last_line_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    go(folder, 3, Runs())
+    whole = (folder / NAME).read_bytes()
+    (folder / NAME).write_bytes(whole[:-5])
+    runs = Runs()
+    go(folder, 3, runs)
+    assert runs.seeds == [9]
+    assert (folder / NAME).read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("{", "line 5: not JSON"),
+        ("[1]", "line 5: not an object"),
+        ("{}", "line 5: no verdict of a run"),
+        ('{"seed": 7, "passed": true}', "line 5: no verdict of a run"),
+        ("[" * 100_000, "line 5: not JSON"),
+    ],
+)
+def test_a_ledger_that_is_none_says_where(tmp_path: Path, line: str, expected: str) -> None:
+    folder = tmp_path / "campaign"
+    go(folder, 3, Runs())
+    with open(folder / NAME, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    with pytest.raises(Failure, match=expected):
+        open_ledger(make_wish(folder), None, 0)
+
+
+def test_a_seed_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    go(folder, 1, Runs())
+    lines = (folder / NAME).read_text().splitlines()
+    (folder / NAME).write_text("\n".join([*lines, lines[-1], ""]))
+    with pytest.raises(Failure, match="seed 7 is there twice"):
+        open_ledger(make_wish(folder), None, 0)
+
+
+def test_another_campaigns_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    go(folder, 1, Runs())
+    with pytest.raises(Misuse, match="a campaign with transport 'tcp', not 'udp'"):
+        open_ledger(make_wish(folder, "udp"), None, 0)
+    with pytest.raises(Misuse, match="begins with seed 7, not 8; leave out --seed"):
+        open_ledger(make_wish(folder), 8, 0)
+    with pytest.raises(Misuse, match="no campaign's; name a new folder"):
+        open_ledger(make_wish(tmp_path), None, 0)
+    (folder / NAME).write_text("")
+    with pytest.raises(Misuse, match="with transport None"):
+        open_ledger(make_wish(folder), None, 0)
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "transports.node.cli", "chaos", *map(str, words)]
+
+
+@pytest.mark.slow
+def test_two_real_runs_and_a_third_later(tmp_path: Path) -> None:
+    words = ("--seconds", 1, "--kinds", "kill", "--save", "campaign", "-o", "json")
+    for runs in (1, 2):
+        done = subprocess.run(
+            command("--runs", runs, *words), capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        summary = json.loads(done.stdout)
+        assert (summary["asked"], summary["runs"], summary["failed"]) == (runs, runs, [])
+        assert len(done.stderr.splitlines()) == 1
+    assert kept(tmp_path / "campaign") == {NAME}
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_done(tmp_path: Path) -> None:
+    words = ("--seconds", 1, "--kinds", "pause", "--save", "campaign", "--runs", 1000)
+    with subprocess.Popen(
+        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as running:
+        ledger = tmp_path / "campaign" / NAME
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not (ledger.exists() and len(ledger.read_text().splitlines()) > 1):
+            assert time.monotonic() < until
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(SIGINT)
+        out, err = running.communicate(timeout=PATIENCE_SECONDS)
+    assert running.returncode == 130
+    assert " of 1,000 runs, all hold: " in out
+    assert err.splitlines()[0].endswith("goes on")
+    assert err.splitlines()[-1] == "paxos: interrupted"
+    assert kept(tmp_path / "campaign") == {NAME}

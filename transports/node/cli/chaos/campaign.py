@@ -1,0 +1,95 @@
+"""Many chaos runs, one after the other: a line each, and only what failed is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from transports.node.cli.chaos.course import Course
+from transports.node.cli.chaos.ledger import Ledger, Totals
+from transports.node.cli.chaos.verdict import Verdict, Wish
+from transports.node.cli.failures import Failure, Interrupted
+
+SEED_MAX: Final = (1 << 63) - 1
+
+
+def run_campaign(
+    wish: Wish,
+    runs: int,
+    ledger: Ledger,
+    run: Callable[[Course], Interrupted | None],
+    say: Callable[[str], None],
+) -> Interrupted | None:
+    """Runs with the seeds from the ledger's first on, without those that it has already.
+
+    `run` runs one, and returns the signal that ended it before its time. Such a run does not
+    count, unless it has failed until then. Raises `Failure` if the ledger cannot be written.
+    """
+    for number in range(runs):
+        seed = (ledger.first_seed + number) % (SEED_MAX + 1)
+        if seed in ledger.done:
+            continue
+        verdict, interrupted = run_one(replace(wish, seed=seed), run)
+        if interrupted is None or not verdict.passed:
+            ledger.add(verdict)
+            say(f"{number + 1:>{len(str(runs))}} of {runs}  {describe_run(verdict)}")
+        if verdict.passed:
+            shutil.rmtree(verdict.wish.directory, ignore_errors=True)
+        if interrupted is not None:
+            return interrupted
+    return None
+
+
+def run_one(
+    wish: Wish, run: Callable[[Course], Interrupted | None]
+) -> tuple[Verdict, Interrupted | None]:
+    """One run, in a folder of its own within the campaign's. Raises `Failure` if it gets none."""
+    folder = wish.directory / f"run-{wish.seed}"
+    # One that has no line in the ledger was cut off with its process.
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise Failure(
+            f"{folder}: {error.strerror}; free some space, or name another --save"
+        ) from error
+    course = Course(replace(wish, directory=folder), lambda _text: None)
+    try:
+        interrupted = run(course)
+    except Failure as failure:
+        course.note_failure(failure)
+        interrupted = None
+    return course.judge(interrupted=interrupted is not None), interrupted
+
+
+def describe_run(verdict: Verdict) -> str:
+    """A line."""
+    word = "PASS" if verdict.passed else "FAIL"
+    line = (
+        f"seed {verdict.wish.seed}  {word}  {len(verdict.history):,} operations, "
+        f"{counted(verdict.faults)}, longest without an answer {verdict.silence_seconds:.1f} s"
+    )
+    if verdict.passed:
+        return line
+    reason = verdict.fault or "not linearizable"
+    return f"{line}: {reason}; kept: {verdict.wish.directory}"
+
+
+def describe_totals(totals: Totals, runs: int) -> list[str]:
+    """Some lines."""
+    some = "" if totals.runs == runs else f" of {runs:,}"
+    word = f"{len(totals.failed)} failed" if totals.failed else "all hold"
+    true = f"; calls that failed: {counted(totals.came_true)}" if totals.came_true else ""
+    return [
+        f"{totals.runs:,}{some} runs, {word}: {totals.operations:,} operations "
+        f"({counted(totals.outcomes, 'none ended')})",
+        f"faults: {counted(totals.faults)}{true}",
+        f"longest without an answer: {totals.silence_seconds:.1f} s",
+    ]
+
+
+def counted(counts: Mapping[str, int], none: str = "none") -> str:
+    """``3 kill, 2 pause``."""
+    return ", ".join(f"{number:,} {what}" for what, number in sorted(counts.items())) or none

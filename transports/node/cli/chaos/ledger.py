@@ -1,0 +1,169 @@
+"""The ledger of a campaign: a line for what it is, and a line for each run that has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from transports.node.cli.chaos.verdict import Verdict, Wish
+from transports.node.cli.failures import Failure, Misuse
+
+NAME: Final = "ledger.jsonl"
+LEDGER_BYTES_MAX: Final = 256 << 20
+OPTIONS: Final = ("transport", "mode", "core", "seconds", "kinds")
+
+
+@dataclass
+class Totals:
+    """What all runs so far come to."""
+
+    runs: int = 0
+    failed: list[int] = field(default_factory=list)
+    """Their seeds."""
+    operations: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    came_true: Counter[str] = field(default_factory=Counter)
+    silence_seconds: float = 0.0
+    """The longest of any run."""
+
+    def add(self, run: dict[str, Any]) -> None:
+        """A line of the ledger. Raises `KeyError`, `TypeError` or `ValueError` if it is none."""
+        self.runs += 1
+        if not run["passed"]:
+            self.failed.append(int(run["seed"]))
+        self.operations += int(run["operations"])
+        self.outcomes.update(run["outcomes"])
+        self.faults.update(run["faults"])
+        self.came_true.update(run["came_true"])
+        self.silence_seconds = max(self.silence_seconds, float(run["silence_seconds"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "runs": self.runs,
+            "failed": self.failed,
+            "operations": self.operations,
+            "outcomes": dict(self.outcomes),
+            "faults": dict(self.faults),
+            "came_true": dict(self.came_true),
+            "silence_seconds": self.silence_seconds,
+        }
+
+
+class Ledger:
+    """A campaign's folder. Made by `open_ledger`."""
+
+    def __init__(self, folder: Path, first_seed: int) -> None:
+        self.folder = folder
+        self.first_seed = first_seed
+        self.totals = Totals()
+        self.done: set[int] = set()
+        """Seeds of the runs that have ended."""
+
+    def add(self, verdict: Verdict) -> None:
+        """A run that has ended: on disk at once. Raises `Failure`."""
+        line = {key: value for key, value in verdict.to_json().items() if key != "window"}
+        self._append(line)
+        self._count(line)
+
+    def _count(self, line: dict[str, Any]) -> None:
+        seed = int(line["seed"])
+        if seed in self.done:
+            raise ValueError(f"seed {seed} is there twice")
+        self.totals.add(line)
+        self.done.add(seed)
+
+    def _append(self, line: dict[str, Any]) -> None:
+        path = self.folder / NAME
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise Failure(
+                f"{path}: {error.strerror}; free some space, or check its rights"
+            ) from error
+
+    def read(self, wish: Wish, seed: int | None) -> None:
+        """What is there already. Raises `Misuse` if it is of another campaign, and `Failure`."""
+        path = self.folder / NAME
+        lines = _read_lines(path)
+        head = lines[0] if lines else {}
+        for name, asked in describe(wish).items():
+            if name not in head or head[name] != asked:
+                raise Misuse(
+                    f"--save: {path} is of a campaign with {name} {head.get(name)!r}, not "
+                    f"{asked!r}; go on as it was begun, or name a new folder"
+                )
+        self.first_seed = head.get("seed", -1)
+        if type(self.first_seed) is not int or self.first_seed < 0:
+            raise Misuse(f"--save: {path}: its first line names no seed; name a new folder")
+        if seed is not None and seed != self.first_seed:
+            raise Misuse(
+                f"--save: {path} begins with seed {self.first_seed}, not {seed}; leave out --seed"
+            )
+        for number, line in enumerate(lines[1:], 2):
+            try:
+                self._count(line)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise Failure(f"{path}, line {number}: no verdict of a run ({error})") from error
+
+    def begin(self, wish: Wish) -> None:
+        """The first line of a new one. Raises `Failure`."""
+        self._append({**describe(wish), "seed": self.first_seed})
+
+
+def describe(wish: Wish) -> dict[str, Any]:
+    """What is the same in all runs of a campaign."""
+    found = {name: getattr(wish, name) for name in OPTIONS}
+    return found | {"kinds": list(wish.kinds)}
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Raises `Failure`. A last line that was cut off is removed: its run has to be done again."""
+    try:
+        if path.stat().st_size > LEDGER_BYTES_MAX:
+            raise Failure(f"{path}: over {LEDGER_BYTES_MAX >> 20} MiB is no ledger")
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(path, len(whole))
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from error
+    found = []
+    for number, text in enumerate(whole.splitlines(), 1):
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise Failure(f"{path}, line {number}: not JSON; name a new folder") from error
+        if not isinstance(line, dict):
+            raise Failure(f"{path}, line {number}: not an object; name a new folder")
+        found.append(line)
+    return found
+
+
+def open_ledger(wish: Wish, seed: int | None, fresh_seed: int) -> Ledger:
+    """That of the campaign in `wish.directory`, a new folder or one to go on in.
+
+    `seed` is what was asked for, `fresh_seed` what a new one begins with otherwise.
+    Raises `Misuse` and `Failure`.
+    """
+    folder = wish.directory
+    ledger = Ledger(folder, fresh_seed if seed is None else seed)
+    if (folder / NAME).is_file():
+        ledger.read(wish, seed)
+        return ledger
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise Misuse(f"--save: {folder} is there, and no campaign's; name a new folder") from error
+    except OSError as error:
+        raise Failure(f"{folder}: {error.strerror}; name another --save") from error
+    ledger.begin(wish)
+    return ledger

@@ -1,0 +1,67 @@
+"""What was asked of a chaos run, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from paxos_core.testing.linearize import Operation, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    transport: str
+    mode: str | None
+    """`relay` or `replica`, with `kmod` alone."""
+    seconds: float
+    seed: int
+    kinds: tuple[str, ...]
+    core: str
+    directory: Path
+    laboratory: bool
+
+
+@dataclass
+class Verdict:
+    """What came of it."""
+
+    wish: Wish
+    history: list[Operation] = field(default_factory=list)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    came_true: dict[str, int] = field(default_factory=dict)
+    """Of the failing calls, those that a node came upon."""
+    silence_seconds: float = 0.0
+    """The longest time between two answers, from the first to the last."""
+    window: Window | None = None
+    fault: str = ""
+    """What else is wrong, in one line."""
+    interrupted: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was checked holds."""
+        return self.window is None and not self.fault
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "passed": self.passed,
+            "transport": self.wish.transport,
+            "mode": self.wish.mode,
+            "core": self.wish.core,
+            "seed": self.wish.seed,
+            "seconds": self.wish.seconds,
+            "interrupted": self.interrupted,
+            "operations": len(self.history),
+            "outcomes": self.outcomes,
+            "faults": self.faults,
+            "came_true": self.came_true,
+            "silence_seconds": round(self.silence_seconds, 3),
+            "linearizable": self.window is None,
+            "window": [asdict(o) for o in self.window.operations] if self.window else [],
+            "fault": self.fault,
+        }
