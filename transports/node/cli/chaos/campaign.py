@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +13,7 @@ from transports.node.cli.chaos.course import Course
 from transports.node.cli.chaos.ledger import Ledger, Totals
 from transports.node.cli.chaos.verdict import Verdict, Wish
 from transports.node.cli.failures import Failure, Interrupted
+from transports.node.cli.running import SIGNALS
 
 SEED_MAX: Final = (1 << 63) - 1
 
@@ -27,26 +30,42 @@ def run_campaign(
     `run` runs one, and returns the signal that ended it before its time. Such a run does not
     count, unless it has failed until then. Raises `Failure` if the ledger cannot be written.
     """
-    for number in range(runs):
-        seed = (ledger.first_seed + number) % (SEED_MAX + 1)
-        if seed in ledger.done:
-            continue
-        verdict, interrupted = run_one(replace(wish, seed=seed), run)
-        if interrupted is None or not verdict.passed:
-            ledger.add(verdict)
-            say(f"{number + 1:>{len(str(runs))}} of {runs}  {describe_run(verdict)}")
-        if verdict.passed:
-            shutil.rmtree(verdict.wish.directory, ignore_errors=True)
-        if interrupted is not None:
-            return interrupted
+    with _noted_signals() as noted:
+        for number in range(runs):
+            seed = (ledger.first_seed + number) % (SEED_MAX + 1)
+            if seed in ledger.done:
+                continue
+            place = wish.directory / f"run-{seed}"
+            verdict, interrupted = run_one(replace(wish, seed=seed, directory=place), run)
+            if interrupted is None or not verdict.passed:
+                ledger.add(verdict)
+                say(f"{number + 1:>{len(str(runs))}} of {runs}  {describe_run(verdict)}")
+            if verdict.passed:
+                shutil.rmtree(place, ignore_errors=True)
+            if interrupted is not None:
+                return interrupted
+            if noted:
+                return Interrupted(noted[0])
     return None
+
+
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """While a run is judged and written down, a signal only asks for no more runs."""
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in SIGNALS}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_one(
     wish: Wish, run: Callable[[Course], Interrupted | None]
 ) -> tuple[Verdict, Interrupted | None]:
-    """One run, in a folder of its own within the campaign's. Raises `Failure` if it gets none."""
-    folder = wish.directory / f"run-{wish.seed}"
+    """One run, in a folder that is made. Raises `Failure` if it gets none."""
+    folder = wish.directory
     # One that has no line in the ledger was cut off with its process.
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -55,7 +74,7 @@ def run_one(
         raise Failure(
             f"{folder}: {error.strerror}; free some space, or name another --save"
         ) from error
-    course = Course(replace(wish, directory=folder), lambda _text: None)
+    course = Course(wish, lambda _text: None)
     try:
         interrupted = run(course)
     except Failure as failure:

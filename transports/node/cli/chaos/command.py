@@ -86,7 +86,8 @@ def chaos(
 
         # Built once, here, before three nodes do it.
         load_c_core()
-    wish = make_wish(transport, mode, seconds, seed, kinds, core or "python", save)
+    decides = "kernel" if mode == "replica" else core or "python"
+    wish = make_wish(transport, mode, seconds, seed, kinds, decides, save)
     if runs is None:
         _run_once(wish, output)
     else:
@@ -117,7 +118,7 @@ def make_wish(
     seconds: float,
     seed: int | None,
     kinds: str | None,
-    core: CoreKind,
+    core: str,
     save: Path | None,
 ) -> Wish:
     """What was asked for; its folder is not made. Raises `Misuse`."""
@@ -233,7 +234,7 @@ def _show(verdict: Verdict, output: str) -> None:
 def again(wish: Wish) -> str:
     """The command that draws the same faults."""
     mode = f" --mode {wish.mode}" if wish.mode else ""
-    core = f" --core {wish.core}" if wish.core != "python" else ""
+    core = " --core c" if wish.core == "c" else ""
     return (
         f"paxos chaos --transport {wish.transport}{mode}{core} --seed {wish.seed} "
         f"--seconds {wish.seconds:g} --kinds {','.join(wish.kinds)}"

@@ -205,14 +205,15 @@ class Course:
         )
         if not verdict.history and not self._fault and not interrupted:
             verdict.fault = "no operation was begun"
+        # First, because the check takes a while and a signal may end it.
+        lines = "\n".join(write_history(verdict.history, MODEL))
+        (self.wish.directory / "history.edn").write_text(lines + "\n", encoding="utf-8")
         verdict.window = explain(verdict.history, MODEL) if verdict.history else None
         self._leave(verdict)
         return verdict
 
     def _leave(self, verdict: Verdict) -> None:
         folder = self.wish.directory
-        lines = "\n".join(write_history(verdict.history, MODEL))
-        (folder / "history.edn").write_text(lines + "\n", encoding="utf-8")
         events = "".join(json.dumps(asdict(event)) + "\n" for event in self._events)
         (folder / "events.jsonl").write_text(events, encoding="utf-8")
         picture = draw(NODES, self._events, self._load.moments, self._ended)

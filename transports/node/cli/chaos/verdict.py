@@ -20,6 +20,7 @@ class Wish:
     seed: int
     kinds: tuple[str, ...]
     core: str
+    """What decides: `python`, `c` or `kernel`."""
     directory: Path
     laboratory: bool
 

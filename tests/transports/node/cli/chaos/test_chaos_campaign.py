@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from transports.node.cli.chaos.ledger import NAME, open_ledger
 from transports.node.cli.chaos.verdict import Wish
 from transports.node.cli.failures import Failure, Interrupted, Misuse
 
-SIGINT = 2
+SIGINT = signal.SIGINT
 PATIENCE_SECONDS = 120.0
 
 
@@ -104,6 +105,26 @@ def test_a_run_that_failed_before_it_was_interrupted_counts(tmp_path: Path) -> N
     assert interrupted is not None
     assert "FAIL" in said[1]
     assert "run-8" in kept(tmp_path / "campaign")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_two_clusters_lets_the_run_be_written_down(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    class Signalled(Runs):
+        def __call__(self, course: Course) -> Interrupted | None:
+            super().__call__(course)
+            if course.wish.seed == 8:
+                signal.raise_signal(number)
+            return None
+
+    before = signal.getsignal(number)
+    said, interrupted = go(tmp_path / "campaign", 5, Signalled())
+    assert interrupted is not None
+    assert interrupted.status == 128 + number
+    assert len(said) == 2
+    assert kept(tmp_path / "campaign") == {NAME}
+    assert signal.getsignal(number) is before
 
 
 def test_a_last_line_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
