@@ -133,6 +133,7 @@ class Course:
                 network,
                 lambda: watch.leader,
                 watch.answers,
+                self.wish.directory,
                 self._say,
             )
             self._events, self._faults = nemesis.events, nemesis.faults

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any, Final
@@ -37,6 +38,8 @@ WAITS_SHARE: Final = 0.75
 READY_SECONDS: Final = 180.0
 TRACED_SECONDS: Final = 4.0
 """How long a node that answers is given to come upon its failing call."""
+ENDING_SECONDS: Final = 30.0
+"""How long a node whose call has failed may take to end."""
 POLL_SECONDS: Final = 0.02
 
 
@@ -65,6 +68,8 @@ class Nemesis:
     """Who is known to lead; 0 for nobody."""
     answers: Callable[[int], Awaitable[bool]]
     """Whether a node answers a question; takes a moment."""
+    folder: Path
+    """Where strace writes down what it did."""
     say: Callable[[str], None]
     began: float = field(default_factory=monotonic)
     events: list[Event] = field(default_factory=list)
@@ -72,7 +77,8 @@ class Nemesis:
     """By kind: how many were begun."""
     came_true: dict[str, int] = field(default_factory=dict)
     """By kind: how many of the failing calls a node came upon, and ended for."""
-    _traced: set[int] = field(default_factory=set)
+    _traced: dict[int, str] = field(default_factory=dict)
+    """The nodes that run under strace, with the kind of fault."""
     _bag: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -144,37 +150,65 @@ class Nemesis:
     async def _fail_a_call(self, kind: str, node: int, number: int) -> None:
         """Start the node again under strace, which lets one of its calls fail, until it ends."""
         call, error = INJECTIONS[kind]
+        said = self._trace_path(node)
+        said.unlink(missing_ok=True)
         await self.cluster.kill(node)
         self.prefixes[node] = [
             # -D: the node is the cluster's own child, which a signal reaches.
             # Stopped at this call alone: else every call would cost two stops, and a start seconds.
-            "strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
+            "strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", str(said), "-e", f"trace={call}",
             "-e", f"inject={call}:{error}:when={number}",
         ]  # fmt: skip
-        self._traced.add(node)
+        self._traced[node] = kind
         try:
             self.cluster.start(node, first=False)
         finally:
             self.prefixes.pop(node, None)
         await self._wait_ready(node)
         with trio.move_on_after(TRACED_SECONDS):
-            status = await self._wait_ended(node)
-            self._traced.discard(node)
-            if status != 1:
-                raise Failure(f"node {node} ended with {status} when {call} failed, not 1")
-            self.came_true[kind] = self.came_true.get(kind, 0) + 1
+            self._note_end(kind, node, await self._wait_ended(node))
             return
-        # It has not come to that call: it goes on without strace.
-        self._traced.discard(node)
+        await self._untrace(node)
+
+    def _note_end(self, kind: str, node: int, status: int) -> None:
+        self._traced.pop(node)
+        if not self._was_injected(node):
+            raise Failure(f"node {node} ended with status {status}; see node-{node}.log")
+        if status != 1:
+            raise Failure(f"node {node} ended with {status} when a call failed ({kind}), not 1")
+        self.came_true[kind] = self.came_true.get(kind, 0) + 1
+
+    async def _untrace(self, node: int) -> None:
+        """End a node that runs under strace. Raises `Failure` if its call failed and it goes on."""
+        kind = self._traced[node]
+        if not self.cluster.runs(node) or self._was_injected(node):
+            # If it still runs, its call failed just now, or it does not care.
+            with trio.move_on_after(ENDING_SECONDS):
+                self._note_end(kind, node, await self._wait_ended(node))
+                return
+            raise Failure(f"node {node} went on after a call had failed ({kind})")
+        self._traced.pop(node)
         if self.cluster.runs(node):
             await self.cluster.kill(node)
+
+    def _was_injected(self, node: int) -> bool:
+        """Whether strace has let a call of the node's fail."""
+        try:
+            said = self._trace_path(node).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return False
+        return "(INJECTED)" in said
+
+    def _trace_path(self, node: int) -> Path:
+        return self.folder / f"strace-{node}.txt"
 
     async def _wait_ended(self, node: int) -> int:
         """The status that a node ends with by itself."""
         while True:
-            ended = dict(self.cluster.take_ended())
-            if node in ended:
-                return ended[node]
+            for other, status in self.cluster.take_ended():
+                if other == node:
+                    return status
+                raise Failure(f"node {other} ended with status {status}; see node-{other}.log")
             await trio.sleep(POLL_SECONDS)
 
     async def heal(self) -> None:
@@ -188,13 +222,10 @@ class Nemesis:
                 self.network.set_loss(node, 0.0)
             with suppress(KeyError, ProcessLookupError):
                 self.cluster.send_signal(node, signal.SIGCONT)
-        traced, self._traced = self._traced, set()
-        for node, status in self.cluster.take_ended():
-            if node not in traced or status != 1:
-                raise Failure(f"node {node} ended with status {status}; see node-{node}.log")
+        for node in list(self._traced):
+            await self._untrace(node)
+        self.cluster.check()
         for node in self.nodes:
-            if node in traced and self.cluster.runs(node):
-                await self.cluster.kill(node)
             if not self.cluster.runs(node):
                 self.cluster.start(node, first=False)
 
