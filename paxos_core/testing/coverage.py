@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from paxos_core.testing.plan import FRAMES_BYTES, TINY_FRAMES_BYTES
+
 INTERESTING: Final[Mapping[str, str]] = {
     "leader elected": "a node became leader",
     "leader deposed": "a node that led learnt of another",
@@ -34,6 +36,15 @@ INTERESTING: Final[Mapping[str, str]] = {
     "clock jumped forward": "many ticks came at once",
     "clock stood": "no tick came for a while, but frames did",
     "client died waiting": "a client's process ended before its commands did",
+    "partial: quorum loss": "after the last fault all links but those of one node stayed cut",
+    "partial: constrained election": "the same, and the old leader was cut off",
+    "partial: chain": "after the last fault only the links of a chain were left",
+    "cluster of 3": "three nodes",
+    "cluster of 5": "five nodes",
+    "cluster of 7": "seven nodes",
+    "quorums: majority": "both quorums are majorities",
+    "quorums: flexible": "one quorum is smaller than a majority",
+    **{f"frames of {size}": "a frame size" for size in sorted({*TINY_FRAMES_BYTES, *FRAMES_BYTES})},
     "garbage": "bytes that are no frame arrived",
     "result": "a command was answered",
     "OutcomeUnknown": "a client could not know what became of a command",

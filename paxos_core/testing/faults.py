@@ -64,10 +64,10 @@ class FaultRunner:
         """Often the leader: there a fault does most."""
         nodes = list(self._simulation.nodes.values())
         node = chance.choice(nodes)
-        leader = self._leader() if chance.happens(500) else None
+        leader = self.leader() if chance.happens(500) else None
         return leader or node
 
-    def _leader(self) -> SimulatedNode | None:
+    def leader(self) -> SimulatedNode | None:
         """The node with the highest ballot among those that believe they lead."""
         leading = [
             (service.replica.status().ballot, node)
@@ -128,7 +128,7 @@ class FaultRunner:
         simulation = self._simulation
         if self.over or simulation.now >= until:
             return
-        leader = self._leader()
+        leader = self.leader()
         if leader is not None:
             spared = chance.choice([*simulation.nodes])
             pairs = [(leader.id, other) for other in simulation.nodes if other != spared]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from paxos_core.testing.chance import stream
 from paxos_core.testing.failure import Violation
+from paxos_core.testing.partial import draw_partial
 from paxos_core.testing.plan import TICK_UNITS
+from paxos_core.types import NodeId
 
 if TYPE_CHECKING:
     from paxos_core.testing.members import SimulatedNode
     from paxos_core.testing.simulator import Simulation
 
 ELECTION_TIMEOUTS_MAX = 4
+_PARTIAL = 21
 SETTLE_TICKS = 250
 NAMES = 1 << 20
 """Numbers of last commands that each round has to itself."""
@@ -54,7 +58,25 @@ class Healing:
                 simulation.resume(node)
             if node.service is None:
                 simulation.start(node)
+        if "partial" in simulation.plan.kinds:
+            self._keep_some_cut()
         simulation.at(TICK_UNITS, self._check)
+
+    def _keep_some_cut(self) -> None:
+        """The network is whole only once there is a leader."""
+        simulation = self._simulation
+        leader = simulation.faults.leader()
+        living = {n.id: n.service.applied for n in self._living() if n.voting and n.service}
+        voting = sorted(living, key=lambda node: living[node])
+        name, pairs = draw_partial(
+            simulation.plan.quorums,
+            voting,
+            leader.id if leader is not None else 0,
+            stream(simulation.options.seed, _PARTIAL, self._number),
+        )
+        simulation.network.block(pairs)
+        simulation.history.counts[f"partial: {name}"] += 1
+        simulation.say(f"but for {name}: {pairs} stay cut")
 
     def _choose_gone(self) -> list[SimulatedNode]:
         voting = [node for node in self._simulation.nodes.values() if node.voting]
@@ -91,6 +113,7 @@ class Healing:
         waited = simulation.now - self._healed_at
         if self._has_leader():
             self._led_at = simulation.now
+            simulation.network.heal()
             timeout_units = simulation.plan.timing.election_ticks_max * TICK_UNITS
             timeouts = -(-waited // timeout_units)
             simulation.history.counts[f"leader within {timeouts} time-outs"] += 1
@@ -100,18 +123,23 @@ class Healing:
             raise Violation("liveness", f"no leader in {ELECTION_TIMEOUTS_MAX} election time-outs")
 
     def _has_leader(self) -> bool:
-        """A phase 2 quorum of voters follows one node that leads."""
-        followers: dict[int, int] = {}
-        for node in self._living():
-            if node.service is not None and node.voting:
-                leader = node.service.replica.leader
-                followers[leader] = followers.get(leader, 0) + 1
-        for node in self._living():
-            if node.service is None or node.service.replica.leader != node.id:
-                continue
-            if followers[node.id] >= self._simulation.plan.quorums.phase2:
-                return True
-        return False
+        """A phase 2 quorum of voters follow one node that leads and reaches them."""
+        return any(
+            node.service is not None
+            and node.service.replica.leader == node.id
+            and self._count_followers(node.id) >= self._simulation.plan.quorums.phase2
+            for node in self._living()
+        )
+
+    def _count_followers(self, leader: NodeId) -> int:
+        joins = self._simulation.network.joins
+        return sum(
+            node.service is not None
+            and node.voting
+            and node.service.replica.leader == leader
+            and joins(leader, node.id)
+            for node in self._living()
+        )
 
     def _submit_finals(self) -> None:
         for endpoint, client in self._simulation.clients.items():

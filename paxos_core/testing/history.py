@@ -98,6 +98,15 @@ class History:
         """A hash over every frame sent and every command applied, in order."""
         return self._hash.hexdigest()
 
+    def begun(self, quorums: QuorumSystem, frame_bytes_max: int) -> None:
+        """Count what kind of cluster this is."""
+        size = len(quorums.members)
+        majority = size // 2 + 1
+        self.counts[f"cluster of {size}"] += 1
+        self.counts[f"frames of {frame_bytes_max}"] += 1
+        is_majority = quorums.phase1 == quorums.phase2 == majority
+        self.counts["quorums: " + ("majority" if is_majority else "flexible")] += 1
+
     # Messages that leave a node
 
     def sent(self, node: NodeId, message: m.Message) -> None:

@@ -84,6 +84,10 @@ class Network:
         for pair in pairs:
             self._blocked[pair] = self._blocked.get(pair, 0) + 1
 
+    def joins(self, one: NodeId, other: NodeId) -> bool:
+        """Whether nothing is cut between these two, in either direction."""
+        return (one, other) not in self._blocked and (other, one) not in self._blocked
+
     def unblock(self, pairs: Iterable[Pair]) -> None:
         """Undo one `block` of these pairs."""
         for pair in pairs:

@@ -39,13 +39,17 @@ EVENT_KINDS = (
 
 CONDITIONS = (
     "loss", "duplicate", "late", "skew", "drain", "garbage", "evict", "tiny", "flexible",
-    "gone", "impatient", "compact",
+    "gone", "impatient", "compact", "partial",
 )  # fmt: skip
 """What holds for a whole run."""
 
 KINDS = EVENT_KINDS + CONDITIONS
 
-_SHAPE, _SWARM, _FAULT, _LOAD, _LIMITS, _ROUND = 1, 2, 3, 4, 5, 6
+FRAMES_BYTES = (1024, 1400, 4096, 8900, 65536)
+"""What a frame may hold: of an Ethernet or UDP, of jumbo frames, of a stream."""
+TINY_FRAMES_BYTES = (512, 640, 1024)
+
+_SHAPE, _SWARM, _FAULT, _LOAD, _LIMITS, _ROUND, _FRAME = 1, 2, 3, 4, 5, 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ def draw_plan(options: Options) -> Plan:
     members = range(1, (options.nodes or _draw_size(shape)) + 1)
     quorums = _draw_quorums(shape, len(members)) if "flexible" in kinds else QuorumSystem(members)
     limits = stream(options.seed, _LIMITS)
-    frame_bytes_max = limits.choice((512, 640, 1024)) if "tiny" in kinds else 4096
+    frame_bytes_max = stream(options.seed, _FRAME).choice(FRAMES_BYTES)
+    if "tiny" in kinds:
+        frame_bytes_max = limits.choice(TINY_FRAMES_BYTES)
     chaos_ticks = shape.between(80, 240)
     plan = Plan(
         options=options,

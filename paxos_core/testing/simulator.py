@@ -85,6 +85,7 @@ class Simulation:
         self._heap: list[tuple[int, int, Act, Any, Any]] = []
         self._sequence = 0
         self.history = History(plan.quorums, plan.rates.duplicate == 0)
+        self.history.begun(plan.quorums, plan.frame_bytes_max)
         self.network = Network(options.seed, plan.rates, self._arrive)
         self._garbage = stream(options.seed, _GARBAGE)
         self._foreign = foreign_nodes(options.seed, options.core, plan.quorums)

@@ -15,6 +15,7 @@ from paxos_core.acceptor import Acceptor
 from paxos_core.catchup import CatchUp
 from paxos_core.client import Client
 from paxos_core.durable import Promised, Voted
+from paxos_core.election import Election, Verdict
 from paxos_core.learner import Learner
 from paxos_core.messages import Vote
 from paxos_core.proposer import Phase, Proposer
@@ -267,6 +268,20 @@ def every_copy_asks_for_the_next_page(patch: pytest.MonkeyPatch) -> None:
         self._catchup.after_chosen(sender, chosen)
 
     patch.setattr(Replica, "_receive_chosen", receive_chosen)
+
+
+# The election
+
+
+@tooth
+def a_leader_without_a_quorum_stays(patch: pytest.MonkeyPatch) -> None:
+    real = Election._tick_leader
+
+    def tick_leader(self: Election, watermark: int) -> Verdict:
+        real(self, watermark)
+        return Verdict.WAIT
+
+    patch.setattr(Election, "_tick_leader", tick_leader)
 
 
 # Sessions and clients
