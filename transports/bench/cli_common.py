@@ -5,30 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Final
 
 import click
 from click.core import ParameterSource
 
 from transports.node.cli.failures import Misuse
-from transports.node.cli.options import JSON
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 GIVEN: Final = ParameterSource.COMMANDLINE
-
-
-class Shown(Protocol):
-    """A report."""
-
-    def show(self, console: Console) -> None:
-        """For people."""
-
-    def to_json(self) -> dict[str, Any]:
-        """For programs."""
-        ...
 
 
 def say(text: str) -> None:
@@ -51,18 +35,6 @@ def write_page(page: Path, table: str, markers: tuple[str, str]) -> None:
     from transports.bench.markers import replace_table
 
     page.write_text(replace_table(page.read_text(), table, page.name, markers))
-
-
-def print_report(report: Shown, output: str) -> None:
-    """On stdout, as it was asked for."""
-    if output == JSON:
-        from transports.node.cli.output import print_json
-
-        print_json(report.to_json())
-    else:
-        from transports.node.cli.output import make_console
-
-        report.show(make_console())
 
 
 def repeat_command(context: click.Context, leave_out: Collection[str]) -> list[str]:

@@ -6,6 +6,8 @@ import click
 
 from transports.node.cli.options import JSON, output_option
 
+COMMAND_BYTES = 64
+
 
 @click.command()
 @click.option(
@@ -22,7 +24,6 @@ def core(*, commands: int, output: str) -> None:
     One 64-byte command at a time goes from a client by a leader and two followers back.
     Prints what each step costs, and what the client waits for.
     """
-    from transports.bench.cluster import COMMAND_BYTES
     from transports.bench.core_steps import BESIDE, measure_steps
     from transports.node.cli.output import print_json, print_table
 

@@ -37,9 +37,8 @@ def measure(context: click.Context) -> None:
         _report(saved.folder)
     failed = [entry for entry in saved.entries if type(entry).__name__ == "Failure"]
     if failed:
-        raise Failure(
-            f"{len(failed)} measurements gave no figure; {saved.folder} says which, and why"
-        )
+        noun = "measurement" if len(failed) == 1 else "measurements"
+        raise Failure(f"{len(failed)} {noun} gave no figure; {saved.folder} says which, and why")
 
 
 def check_resume(context: click.Context) -> None:

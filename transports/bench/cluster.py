@@ -11,15 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from transports.bench.places import LOOPBACK, Place
-from transports.bench.processes import MeasureFailed, Worker, open_worker, resident_kib
+from transports.bench.processes import MeasureFailed, Worker, open_worker
 from transports.bench.wire import Message
 from transports.node.cli.lab.plan import addresses as lab_addresses
-from transports.node.client import Client, open_client
 from transports.node.config import ClusterConfig, load_config
 from transports.node.config.check import LOOPBACK_MAC
 from transports.node.config.types import CoreKind, StoreKind
@@ -29,12 +27,7 @@ from transports.node.store.log_create import create_store
 NODES = (1, 2, 3)
 START_SECONDS = 60.0
 """For a process to say its first word: emulated, four of Python's need half of it."""
-AGREE_SECONDS = 60.0
-POLL_SECONDS = 0.02
-LOAD_SPARE_SECONDS = 40.0
-"""What a load may take beyond its own time: starting, an election, draining."""
 DISK_BYTES_MIN = 1 << 28
-COMMAND_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +38,6 @@ class Setup:
     directory: Path
     """Where stores and configurations are made, each in a directory of its own."""
     log_bytes_max: int
-    command_bytes: int = COMMAND_BYTES
-    outstanding: int = 1024
     place: Place = LOOPBACK
     core: CoreKind = "python"
     nodes: tuple[int, ...] = NODES
@@ -143,77 +134,10 @@ class Cluster:
         """End all nodes."""
         await self._stack.aclose()
 
-    @asynccontextmanager
-    async def open_load(self, kind: str, **job: Any) -> AsyncIterator[Worker]:
-        """A client process at its job; see `worker_client`."""
-        job = {"kind": kind, "command_bytes": self.setup.command_bytes, **job}
-        arguments = (str(self._path), json.dumps(job))
-        errors = self._errors("client")
-        async with open_worker(
-            "worker_client",
-            *arguments,
-            name=f"client ({kind})",
-            errors=errors,
-            entering=self.setup.place.entering(None),
-        ) as worker:
-            yield worker
-
-    async def load(self, kind: str, load_seconds: float, **job: Any) -> Message:
-        """Have a client process do a job; its result. Raises `MeasureFailed`."""
-        async with self.open_load(kind, **job) as worker:
-            try:
-                message = await worker.read("result", load_seconds + LOAD_SPARE_SECONDS)
-            finally:
-                # A node that died explains more than what its client says of it.
-                self.check_alive()
-        result: Message = message["result"]
-        return result
-
     def check_alive(self) -> None:
         """Raises `MeasureFailed` if a node has ended that nobody killed."""
         for worker in self._nodes.values():
             worker.check_alive()
-
-    async def agree(self) -> None:
-        """Wait until all nodes have applied the same log. Raises `MeasureFailed`."""
-        if self.setup.place.plan is not None:
-            # Only who is in there reaches them.
-            await self.load("agree", AGREE_SECONDS, limit_seconds=AGREE_SECONDS)
-            return
-        async with open_client(self.config) as client:
-            with trio.move_on_after(AGREE_SECONDS):
-                while True:
-                    self.check_alive()
-                    found = [await client.status(node) for node in self.setup.nodes]
-                    logs = {(s["applied"], s["digest"]) if s else None for s in found}
-                    if len(logs) == 1 and None not in logs:
-                        return
-                    await trio.sleep(POLL_SECONDS)
-        raise MeasureFailed(f"the nodes' logs were not the same after {AGREE_SECONDS:.0f} s")
-
-    async def leader(self, client: Client) -> int:
-        """Who leads, once all nodes say the same. Raises `MeasureFailed`."""
-        with trio.move_on_after(AGREE_SECONDS):
-            while True:
-                found = [await client.status(node) for node in self.setup.nodes]
-                leaders = {s["leader"] if s else 0 for s in found}
-                if len(leaders) == 1 and 0 not in leaders:
-                    return int(leaders.pop())
-                await trio.sleep(POLL_SECONDS)
-        raise MeasureFailed(f"no leader that all nodes know after {AGREE_SECONDS:.0f} s")
-
-    async def caught_up(self, client: Client, node: int, leader: int) -> None:
-        """Wait until `node` has applied what `leader` had chosen at this moment."""
-        with trio.move_on_after(AGREE_SECONDS):
-            goal: int | None = None
-            while True:
-                if goal is None and (ahead := await client.status(leader)):
-                    goal = int(ahead["chosen"])
-                own = await client.status(node)
-                if goal is not None and own and own["applied"] >= goal:
-                    return
-                await trio.sleep(POLL_SECONDS)
-        raise MeasureFailed(f"node {node} did not catch up within {AGREE_SECONDS:.0f} s")
 
     @property
     def directory(self) -> Path:
@@ -235,10 +159,6 @@ class Cluster:
     def pid(self, node: int) -> int:
         """The process of a node."""
         return self._nodes[node].pid
-
-    def resident_kib(self) -> list[int]:
-        """The memory of each node, in KiB, in the order of their ids."""
-        return [resident_kib(self._nodes[node].pid) for node in self.setup.nodes]
 
     def _errors(self, name: str) -> Path:
         return self._path.parent / f"{name}.err"

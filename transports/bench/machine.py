@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
+
+from transports.bench.saved.schema import Head
 
 PACKAGES = ("pluggable-paxos", "trio", "msgpack", "msgspec", "pyzmq", "pysyncobj")
+
+MATTERS: Final = ("processor", "kernel", "python", "memory")
+"""Of the machine: where these differ, so do figures."""
 
 
 def describe_machine(directory: Path) -> dict[str, str]:
@@ -63,6 +70,16 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def differences(
+    head: Head, machine: Mapping[str, str], packages: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """(name, in `head`, here) of what figures depend on, where the two are not the same."""
+    pairs = [(name, head.machine.get(name), machine.get(name)) for name in MATTERS]
+    names = sorted({*head.versions, *packages})
+    pairs += [(name, head.versions.get(name), packages.get(name)) for name in names]
+    return [(name, a or "none", b or "none") for name, a, b in pairs if a != b]
 
 
 def _read(path: str) -> str:

@@ -127,6 +127,20 @@ async def open_worker(
             await worker.end()
 
 
+async def end_politely(process: trio.Process, sent: int, seconds: float) -> None:
+    """End a process that is not one of the bench's own: a signal, and SIGKILL if that is not
+    enough within `seconds`. Not to be cancelled.
+    """
+    with trio.CancelScope(shield=True):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, sent)
+        with trio.move_on_after(seconds):
+            await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 def open_append(path: Path) -> IO[bytes]:
     """A file for what a process says. Raises `MeasureFailed`."""
     try:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import trio
 
-from transports.bench.processes import MeasureFailed
+from transports.bench.processes import MeasureFailed, end_politely
 
 ATTACH_SECONDS = 10.0
 CALLS_COLUMN = 3
@@ -57,14 +56,8 @@ async def _traced(pid: int, path: Path) -> AsyncIterator[None]:
         await _wait_attached(process.stderr)
         yield
     finally:
+        await end_politely(process, signal.SIGINT, ATTACH_SECONDS)
         with trio.CancelScope(shield=True):
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGINT)
-            with trio.move_on_after(ATTACH_SECONDS):
-                await process.wait()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
             await process.stderr.aclose()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
 
 LINE_BYTES_MAX = 16 << 20
@@ -59,6 +59,23 @@ def say(message: Message) -> None:
     """Write a line to this process's stdout, at once."""
     sys.stdout.buffer.write(pack(message))
     sys.stdout.buffer.flush()
+
+
+def run_worker(name: str, work: Callable[[], object]) -> int:
+    """Do a worker's work; its exit status: 1 if it failed, with the reason on stdout."""
+    try:
+        work()
+    except Exception as error:
+        say({"error": f"{name}: {_reason(error)}"})
+        return 1
+    return 0
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, out of groups of errors."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 async def wait_for_end() -> None:

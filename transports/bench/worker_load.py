@@ -16,7 +16,7 @@ import trio
 
 from transports.bench.load import LoadFailed, find_leader, run_job, submit_checked, wait_agreed
 from transports.bench.meter import read_job
-from transports.bench.wire import Message, read_messages, say
+from transports.bench.wire import Message, read_messages, run_worker, say
 from transports.node.client import Client, open_client
 from transports.node.config import load_config
 
@@ -53,20 +53,8 @@ async def run(path: str) -> None:
 
 
 def main() -> int:
-    """Serve; 1 if something failed, with the reason on stdout."""
-    try:
-        trio.run(run, sys.argv[1])
-    except Exception as error:
-        say({"error": f"client: {describe_failure(error)}"})
-        return 1
-    return 0
-
-
-def describe_failure(error: BaseException) -> str:
-    """The reason within groups of errors."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error) or type(error).__name__
+    """Serve."""
+    return run_worker("client", lambda: trio.run(run, sys.argv[1]))
 
 
 if __name__ == "__main__":

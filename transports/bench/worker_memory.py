@@ -14,8 +14,8 @@ from contextlib import AsyncExitStack, aclosing
 import trio
 
 from transports.bench.load import submit_checked
-from transports.bench.wire import Message, read_messages, say
-from transports.bench.worker_load import answer, describe_failure
+from transports.bench.wire import Message, read_messages, run_worker, say
+from transports.bench.worker_load import answer
 from transports.node.client import open_client
 from transports.node.config import load_config
 from transports.node.dedicated import collect_less
@@ -47,13 +47,8 @@ def _tell(nodes: Sequence[Node]) -> Message:
 
 
 def main() -> int:
-    """Serve; 1 if something failed, with the reason on stdout."""
-    try:
-        trio.run(run, sys.argv[1])
-    except Exception as error:
-        say({"error": f"cluster: {describe_failure(error)}"})
-        return 1
-    return 0
+    """Serve."""
+    return run_worker("cluster", lambda: trio.run(run, sys.argv[1]))
 
 
 if __name__ == "__main__":

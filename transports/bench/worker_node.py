@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import aclosing
+from functools import partial
 
 import trio
 
 from transports.bench.parts import Parts
-from transports.bench.wire import Message, read_messages, say
+from transports.bench.wire import Message, read_messages, run_worker, say
 from transports.node.config import load_config
 from transports.node.machines import Journal
 from transports.node.node import Node, open_node
@@ -45,14 +46,10 @@ def _plain(node: Node) -> Message:
 
 
 def main() -> int:
-    """Run the node; 1 if it could not start or had to stop, with the reason on stdout."""
+    """Run the node."""
     path, node, start, parts = sys.argv[1:]
-    try:
-        trio.run(lambda: run(path, int(node), first_start=start == "first", parts=parts == "parts"))
-    except Exception as error:
-        say({"error": f"node {node}: {error}"})
-        return 1
-    return 0
+    work = partial(run, path, int(node), first_start=start == "first", parts=parts == "parts")
+    return run_worker(f"node {node}", lambda: trio.run(work))
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from hdrh.histogram import HdrHistogram
 
 from transports.bench.meter import LATENCY_NS_MAX, SIGNIFICANT_DIGITS, Job, read_job
 from transports.bench.saved.schema import Closed
-from transports.bench.wire import Message, parse, say
+from transports.bench.wire import Message, parse, run_worker, say
 
 COMMAND_BYTES_MAX: Final = 1200
 WARM_UP: Final = 500
@@ -112,16 +112,15 @@ def _result(said: Message, latencies: Path) -> Message:
 
 
 def main() -> int:
-    """Serve; 1 if something failed, with the reason on stdout."""
-    setup = json.loads(sys.argv[1])
+    """Serve."""
+    return run_worker("px_node", lambda: serve(json.loads(sys.argv[1])))
+
+
+def serve(setup: dict[str, Any]) -> None:
+    """Do the jobs on stdin, until it ends."""
     say({"ready": {"command_bytes_max": COMMAND_BYTES_MAX}})
-    try:
-        for line in sys.stdin.buffer:
-            say({"result": run_job(setup, read_job(parse(line)["job"]))})
-    except Exception as error:
-        say({"error": f"px_node: {error}"})
-        return 1
-    return 0
+    for line in sys.stdin.buffer:
+        say({"result": run_job(setup, read_job(parse(line)["job"]))})
 
 
 if __name__ == "__main__":

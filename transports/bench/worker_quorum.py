@@ -26,8 +26,7 @@ from transports.bench.load import DRAIN_SECONDS, PLAN_NS_MIN, Plan
 from transports.bench.meter import Job, Meter, read_job
 from transports.bench.saved.schema import Closed
 from transports.bench.timer import open_timer
-from transports.bench.wire import Message, read_messages, say, wait_for_end
-from transports.bench.worker_load import describe_failure
+from transports.bench.wire import Message, read_messages, run_worker, say, wait_for_end
 from transports.node.config import ClusterConfig, load_config
 from transports.node.dedicated import collect_less, feed_drains, open_more_files
 from transports.node.opening import open_endpoint
@@ -56,8 +55,6 @@ def lead(transport: Transport, followers: list[int]) -> Callable[[list[Frame]], 
             if sender >= FIRST_CLIENT_ID:
                 waiting[head] = (sender, set())
                 out += [(follower, frame) for follower in followers]
-                if len(followers) < 1:
-                    out.append((sender, head))
             elif (found := waiting.get(head)) is not None:
                 client, answered = found
                 answered.add(sender)
@@ -92,6 +89,7 @@ class Loader:
         self.busy = False
         self._begun: dict[int, tuple[int, int]] = {}
         """First command's number -> (when it began, how many)."""
+        self._resent_ns = 0
         self._next = 0
         self._meter: Meter | None = None
         self._job: Job | None = None
@@ -126,7 +124,7 @@ class Loader:
             with trio.move_on_after(RESEND_SECONDS):
                 await self._idle.wait()
             if before == self._next and not self._idle.is_set():
-                self._send_again()
+                self._again(list(self._begun))
 
     async def _follow(self, plan: Plan) -> None:
         assert self._meter is not None
@@ -136,11 +134,20 @@ class Loader:
                 if (count := plan.due(now)) > 0:
                     self._send(count, plan.planned_ns(plan.left))
                     plan.left += count
+                self._mend(now)
                 await timer.wait()
         self._plan = None
         if self._begun:
             self._idle = trio.Event()
             await self._wait_idle()
+
+    def _mend(self, now_ns: int) -> None:
+        """What is on its way for long was lost: it leaves again, and counts from its plan."""
+        if now_ns - self._resent_ns < RESEND_SECONDS * 1e9:
+            return
+        self._resent_ns = now_ns
+        late_ns = now_ns - int(RESEND_SECONDS * 1e9)
+        self._again([first for first, (begun, _) in self._begun.items() if begun < late_ns])
 
     def _send(self, count: int, begun_ns: int) -> None:
         assert self._job is not None
@@ -155,14 +162,13 @@ class Loader:
             count -= number
         self.transport.send(out)
 
-    def _send_again(self) -> None:
+    def _again(self, firsts: list[int]) -> None:
+        """Groups of commands leave once more, in one send."""
         assert self._job is not None
         size = self._job.command_bytes
+        groups = [(first, self._begun[first][1]) for first in firsts]
         self.transport.send(
-            [
-                (LEADER, HEADER.pack(first, number) + bytes(number * size))
-                for first, (_begun, number) in self._begun.items()
-            ]
+            [(LEADER, HEADER.pack(first, n) + bytes(n * size)) for first, n in groups]
         )
 
     def feed(self, frames: list[Frame]) -> None:
@@ -262,14 +268,10 @@ async def _run_all(config: ClusterConfig, *, echo: bool) -> None:
 
 
 def main() -> int:
-    """Play the role; 1 if it could not be played, with the reason on stdout."""
+    """Play the role."""
     path, role, *rest = sys.argv[1:]
-    try:
-        trio.run(run, path, role, int(rest[0]) if rest else LEADER)
-    except Exception as error:
-        say({"error": f"{role}: {describe_failure(error)}"})
-        return 1
-    return 0
+    node = int(rest[0]) if rest else LEADER
+    return run_worker(role, lambda: trio.run(run, path, role, node))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ from typing import Final
 import trio
 
 from transports.bench.load import DRAIN_SECONDS, LoadFailed, submit_checked
-from transports.bench.wire import Message, read_messages, say
-from transports.bench.worker_load import describe_failure
+from transports.bench.wire import Message, read_messages, run_worker, say
 from transports.node.client import Client, ClientError, Outcome, open_client
 from transports.node.config import load_config
 
@@ -105,22 +104,16 @@ async def watch(client: Client, outstanding: int, seconds: float) -> Message:
     }
 
 
-async def run(path: str, outstanding: int, seconds: float) -> Message:
-    """Open a client and watch."""
+async def run(path: str, outstanding: int, seconds: float) -> None:
+    """Open a client, watch, and say what was seen."""
     async with open_client(load_config(path), timeout=DRAIN_SECONDS, dedicated=True) as client:
-        return await watch(client, outstanding, seconds)
+        say({"result": await watch(client, outstanding, seconds)})
 
 
 def main() -> int:
-    """Do it; 1 if something failed, with the reason on stdout."""
+    """Do it."""
     path, outstanding, seconds = sys.argv[1:]
-    try:
-        result = trio.run(run, path, int(outstanding), float(seconds))
-    except Exception as error:
-        say({"error": f"client: {describe_failure(error)}"})
-        return 1
-    say({"result": result})
-    return 0
+    return run_worker("client", lambda: trio.run(run, path, int(outstanding), float(seconds)))
 
 
 if __name__ == "__main__":

@@ -126,6 +126,16 @@ def test_wrong_use_is_one_line(tmp_path: Path, words: tuple[str, ...], expected:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_that_was_begun_elsewhere_does_not_go_on_here(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", full_cells()[:1], 1)
+    head = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(head | {"finished": False}))
+    done = paxos("bench", "--resume", folder)
+    assert done.returncode == 1
+    assert "was begun with processor 2 cores, made up, and here it is" in done.stderr
+    assert "begin a run of its own" in done.stderr
+
+
 def test_a_folder_that_holds_a_run_is_not_touched(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", full_cells()[:1], 1)
     done = paxos("bench", "--layers", "tcp", "--rungs", "echo", "--save", folder)
@@ -158,6 +168,18 @@ def test_a_regression_has_a_status(tmp_path: Path) -> None:
     done = paxos("bench", "compare", after, before, "--output", "json")
     assert done.returncode == 0
     assert {change["verdict"] for change in json.loads(done.stdout)["changes"]} == {"better"}
+
+
+def test_what_makes_two_runs_hard_to_compare_is_said(tmp_path: Path) -> None:
+    cells = [cell for cell in full_cells() if cell.command_bytes == 0][:2]
+    before, after = make_run(tmp_path / "a", cells, 2), make_run(tmp_path / "b", cells, 2)
+    entries = after / "entries.jsonl"
+    entries.write_text(entries.read_text().replace('"command_bytes":32768', '"command_bytes":9'))
+    head = json.loads((after / "run.json").read_text())
+    (after / "run.json").write_text(json.dumps(head | {"versions": {"trio": "9"}}))
+    done = paxos("bench", "compare", before, after)
+    assert "trio differs: none before, 9 after" in done.stdout
+    assert f"commands of 2 cells differ in size, as of {cells[0].id}" in done.stdout
 
 
 def test_runs_with_nothing_in_common_are_refused(tmp_path: Path) -> None:

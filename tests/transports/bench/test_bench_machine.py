@@ -1,9 +1,14 @@
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from bench_kit import make_head
 
-from transports.bench.machine import describe_machine, file_system
+from transports.bench.ladder.pins import apply_pins, choose_pins
+from transports.bench.machine import describe_machine, differences, file_system
 from transports.bench.processes import MeasureFailed, parse_resident_kib
+from transports.bench.trace import parse_calls
 
 MOUNTS = """\
 /dev/vda / ext4 rw 0 0
@@ -50,3 +55,44 @@ def test_resident_memory_is_read_from_the_status_file() -> None:
 def test_a_process_without_resident_memory_is_a_failure() -> None:
     with pytest.raises(MeasureFailed, match="resident"):
         parse_resident_kib("Name:\tx\nState:\tZ (zombie)\n")
+
+
+def test_pins_keep_a_process_where_its_role_belongs() -> None:
+    before = os.sched_getaffinity(0)
+    if len(before) < 2:
+        pytest.skip("one processor: there is nothing to choose")
+    pins = choose_pins()
+    assert os.sched_getaffinity(0) == before, "trying it left this process elsewhere"
+    assert pins["leader"] == pins["client"] != pins["follower"]
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        apply_pins(pins, {"follower 3": child.pid, "nobody's role": os.getpid()})
+        assert sorted(os.sched_getaffinity(child.pid)) == pins["follower"]
+        assert os.sched_getaffinity(0) == before
+        assert child.stdin is not None
+        child.stdin.close()
+    apply_pins(pins, {"leader": child.pid})
+
+
+def test_a_table_of_strace_is_read() -> None:
+    table = """\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 60.00    0.000600           6       100           epoll_wait
+ 40.00    0.000400           8        50         7 recvfrom
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.001000           6       150         7 total
+"""
+    assert parse_calls(table) == {"epoll_wait": 100, "recvfrom": 50}
+    with pytest.raises(MeasureFailed, match="strace counted nothing"):
+        parse_calls("")
+
+
+def test_what_figures_depend_on_is_compared() -> None:
+    head = make_head([])
+    assert differences(head, head.machine, head.versions) == []
+    machine = {**head.machine, "kernel": "Linux 2", "load": "9"}
+    versions = {**head.versions, "trio": "1"}
+    assert differences(head, machine, versions) == [
+        ("kernel", "Linux <1>", "Linux 2"),
+        ("trio", "none", "1"),
+    ]

@@ -12,8 +12,15 @@ from typing import Final
 
 from transports.bench.ladder.pins import choose_pins
 from transports.bench.ladder.schedule import Engine, Progress, run_turns
-from transports.bench.machine import describe_machine, versions
-from transports.bench.saved.files import RunWriter, SavedRun, create_run, read_run, resume_run
+from transports.bench.machine import describe_machine, differences, versions
+from transports.bench.saved.files import (
+    RunError,
+    RunWriter,
+    SavedRun,
+    create_run,
+    read_run,
+    resume_run,
+)
 from transports.bench.saved.schema import Cell, Effort, Head
 from transports.node.cli.failures import Interrupted
 from transports.node.cli.running import run
@@ -79,9 +86,21 @@ def go_on(folder: Path, directory: Path | None, progress: Progress) -> SavedRun:
         progress("nothing is left to measure")
         return saved
     where = directory or Path(tempfile.gettempdir())
+    _refuse_another(saved, where)
     with resume_run(saved) as writer:
         _carry_out(writer, saved.tried(), where, progress, saved.skipped())
     return read_run(folder)
+
+
+def _refuse_another(saved: SavedRun, directory: Path) -> None:
+    """Raises `RunError` where figures of here would share a median with those of elsewhere."""
+    found = differences(saved.head, describe_machine(directory), versions())
+    if found:
+        name, before, now = found[0]
+        raise RunError(
+            f"{saved.folder} was begun with {name} {before}, and here it is {now}: "
+            "begin a run of its own, and compare the two"
+        )
 
 
 def _carry_out(

@@ -11,11 +11,8 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 Pins = Mapping[str, list[int]]
-
-UNPINNED: Final[Pins] = {}
 
 
 def choose_pins() -> dict[str, list[int]]:

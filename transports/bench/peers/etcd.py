@@ -6,12 +6,11 @@ processes are not pinned: a runtime with threads for every processor is slower o
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ import trio
 from transports.bench.cluster import START_SECONDS, loopback_addresses, make_directory
 from transports.bench.ladder.plain import PlainRunning
 from transports.bench.ladder.stands import Ground, Running
-from transports.bench.processes import MeasureFailed, Worker, open_append, open_worker
+from transports.bench.processes import MeasureFailed, Worker, end_politely, open_append, open_worker
 from transports.bench.saved.schema import Stand
 
 MEMBERS: Final = 3
@@ -162,11 +161,4 @@ async def _member(
     try:
         yield Member(number, process, log)
     finally:
-        with trio.CancelScope(shield=True):
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGTERM)
-            with trio.move_on_after(END_SECONDS):
-                await process.wait()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        await end_politely(process, signal.SIGTERM, END_SECONDS)

@@ -19,7 +19,7 @@ from transports.bench.meter import NS, Job, Meter, read_job
 from transports.bench.peers.http2 import MESSAGE_BYTES_MAX, Http2Error, UnaryCalls, grpc_message
 from transports.bench.peers.protobuf import put_request, read_header, read_leader
 from transports.bench.saved.schema import Closed
-from transports.bench.wire import Message, parse, say
+from transports.bench.wire import Message, parse, run_worker, say
 
 PUT: Final = "/etcdserverpb.KV/Put"
 STATUS: Final = "/etcdserverpb.Maintenance/Status"
@@ -157,14 +157,9 @@ def run(endpoints: list[str], connections: int) -> None:
 
 
 def main() -> int:
-    """Serve; 1 if something failed, with the reason on stdout."""
+    """Serve."""
     endpoints, connections = sys.argv[1:]
-    try:
-        run(endpoints.split(","), int(connections))
-    except Exception as error:
-        say({"error": f"etcd: {error or type(error).__name__}"})
-        return 1
-    return 0
+    return run_worker("etcd", lambda: run(endpoints.split(","), int(connections)))
 
 
 if __name__ == "__main__":

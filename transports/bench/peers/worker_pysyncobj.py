@@ -20,7 +20,7 @@ from pysyncobj import SyncObj, SyncObjConf, replicated
 
 from transports.bench.meter import Job, Meter, read_job
 from transports.bench.saved.schema import Closed
-from transports.bench.wire import Message, parse, say
+from transports.bench.wire import Message, parse, run_worker, say
 
 NS: Final = 1_000_000_000
 READY_SECONDS: Final = 15.0
@@ -156,20 +156,19 @@ def serve_jobs(load: Load) -> None:
 
 def main() -> int:
     """Be a member until stdin ends."""
-    role, number, addresses, settings = sys.argv[1:]
-    try:
-        journal = make(role, int(number), addresses.split(","), json.loads(settings))
-        if role == "member":
-            say({"ready": int(number)})
-            sys.stdin.read()
-            return 0
-        load = Load(journal, journal.conf.autoTickPeriod)
-        load.wait_ready(leading=role == "leader")
-        serve_jobs(load)
-    except Exception as error:
-        say({"error": f"PySyncObj: {error}"})
-        return 1
-    return 0
+    return run_worker("PySyncObj", lambda: run(*sys.argv[1:]))
+
+
+def run(role: str, number: str, addresses: str, settings: str) -> None:
+    """A member, which serves loads if it has them."""
+    journal = make(role, int(number), addresses.split(","), json.loads(settings))
+    if role == "member":
+        say({"ready": int(number)})
+        sys.stdin.read()
+        return
+    load = Load(journal, journal.conf.autoTickPeriod)
+    load.wait_ready(leading=role == "leader")
+    serve_jobs(load)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from transports.bench.reporting import plots, sentences
-from transports.bench.reporting.data import to_csv, to_json
+from transports.bench.reporting.data import medians_csv, to_csv, to_json
 from transports.bench.reporting.html import Drawing, Part, page
 from transports.bench.reporting.select import Figures, load_figures
 from transports.bench.reporting.style import SETTINGS, to_inline, to_png, to_svg
@@ -30,6 +30,7 @@ PLOTS: Final[dict[str, tuple[str, Draw, Say]]] = {
     "calls": ("System calls and context switches", plots.calls, sentences.calls),
     "cores": ("C core and Python core", plots.cores, sentences.cores),
     "table-one": ("The paper's Table I: an echo", plots.table_one, sentences.table_one),
+    "beside": ("Beside others", plots.peers, sentences.peers),
     "failover": ("A leader killed under load", plots.failover, sentences.failover),
 }
 
@@ -52,6 +53,7 @@ def _part(folder: Path, pictures: Path, prefix: str) -> Part:
         raise RunError(f"{folder} holds no figure yet: measure first, or --resume it")
     _write(folder / "data.json", to_json(figures))
     _write(folder / "data.csv", to_csv(figures))
+    _write(folder / "medians.csv", medians_csv(figures))
     drawings = [
         drawing
         for name, (heading, draw, say) in PLOTS.items()

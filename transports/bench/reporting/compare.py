@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from transports.bench.machine import differences
 from transports.bench.reporting.select import Figures, load_figures
 from transports.bench.reporting.statistics import Interval, free_ratio
 from transports.bench.reporting.words import times
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 COMPARED: Final = {"p50_us": "median latency", "per_second": "commands a second"}
 MORE_IS_BETTER: Final = ("per_second",)
-MATTERS: Final = ("processor", "kernel", "python", "memory")
-"""Of the machine: where these differ, so do figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +100,26 @@ def _times(effort: Effort) -> tuple[int, float, float]:
     return effort.repeats, effort.warm_seconds, effort.seconds
 
 
+def _sizes(old: Figures, new: Figures) -> list[str]:
+    """The cells, such as `largest`, whose commands have other sizes in the other run."""
+    return [
+        cell
+        for cell, samples in new.samples.items()
+        if cell in old.samples
+        and {s.command_bytes for s in samples.values()}
+        != {s.command_bytes for s in old.samples[cell].values()}
+    ]
+
+
 def _warnings(before: SavedRun, after: SavedRun, new: Figures, old: Figures) -> list[str]:
     warnings: list[str] = []
     first, second = before.head, after.head
-    for name in MATTERS:
-        if first.machine.get(name) != second.machine.get(name):
-            old_one, new_one = first.machine.get(name), second.machine.get(name)
-            warnings.append(f"{name} differs: {old_one} before, {new_one} after")
+    warnings += [
+        f"{name} differs: {old_one} before, {new_one} after"
+        for name, old_one, new_one in differences(first, second.machine, second.versions)
+    ]
+    if sizes := _sizes(old, new):
+        warnings.append(f"commands of {len(sizes)} cells differ in size, as of {sizes[0]}")
     if first.place != second.place:
         warnings.append("one run is from inside an emulated machine: the two cannot be compared")
     if first.effort.instrument != second.effort.instrument:

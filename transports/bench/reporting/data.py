@@ -6,12 +6,12 @@ import csv
 import json
 from io import StringIO
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from transports.bench.reporting.select import METRICS, Figures
-from transports.bench.saved.schema import PARTS, Closed
+from transports.bench.saved.schema import PARTS, Cell, Closed
 
 
 def to_json(figures: Figures) -> str:
@@ -62,16 +62,42 @@ def by_role(figures: Figures, cell: str) -> dict[str, dict[str, float]]:
     }
 
 
+NAMED: Final = ("layer", "rung", "variant", "nodes", "load", "command_bytes")
+
+
+def _names(cell: Cell, command_bytes: int) -> tuple[str | int, ...]:
+    """What `NAMED` says of a cell."""
+    load = cell.load
+    word = load.outstanding if isinstance(load, Closed) else f"open-{load.per_second:g}"
+    return cell.layer, cell.rung, cell.variant, cell.nodes, word, command_bytes
+
+
+def medians_csv(figures: Figures) -> str:
+    """A row a cell; of each metric its median and the ends of its interval."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    ends = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+    writer.writerow([*NAMED, "repeats", *ends])
+    for name, repeats in figures.samples.items():
+        size = next(iter(repeats.values())).command_bytes
+        found = [figures.interval(name, metric) for metric in METRICS]
+        values = [end for v in found if v for end in (v.median, v.low, v.high)]
+        writer.writerow(
+            [
+                *_names(figures.cells[name], size),
+                len(repeats),
+                *(f"{value:.6g}" for value in values),
+            ]
+        )
+    return out.getvalue()
+
+
 def to_csv(figures: Figures) -> str:
     """Tidy: a row a cell and repeat, a column a metric; costs are for a command."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    named = ("layer", "rung", "variant", "nodes", "load", "command_bytes", "repeat", "commands")
-    writer.writerow([*named, *METRICS, *(f"{part}_us" for part in PARTS)])
+    writer.writerow([*NAMED, "repeat", "commands", *METRICS, *(f"{part}_us" for part in PARTS)])
     for name, repeats in figures.samples.items():
-        cell = figures.cells[name]
-        load = cell.load
-        word = load.outstanding if isinstance(load, Closed) else f"open-{load.per_second:g}"
         for repeat, sample in sorted(repeats.items()):
             parts = {
                 part: sum(p.parts_seconds.get(part, 0.0) for p in sample.processes)
@@ -79,12 +105,7 @@ def to_csv(figures: Figures) -> str:
             }
             writer.writerow(
                 [
-                    cell.layer,
-                    cell.rung,
-                    cell.variant,
-                    cell.nodes,
-                    word,
-                    sample.command_bytes,
+                    *_names(figures.cells[name], sample.command_bytes),
                     repeat,
                     sample.commands,
                     *(f"{read(sample):.6g}" for read in METRICS.values()),

@@ -144,7 +144,8 @@ def _rest(part: Part) -> str:
         f'</section><section id="{prefix}cells"><h2>All figures</h2>',
         "<details><summary>Every cell</summary>",
         _table(tables.cells(figures)),
-        "</details><p>The same as data: <code>data.csv</code>, <code>data.json</code>, "
+        "</details><p>The same as data: <code>data.csv</code> (every repeat), "
+        "<code>medians.csv</code>, <code>data.json</code>, "
         "<code>histograms/</code> beside this page.</p></section>",
     ]
     return "\n".join(out)

@@ -62,6 +62,8 @@ class Figures:
     failovers: list[Failover] = field(default_factory=list)
     growths: list[Growth] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    _intervals: dict[tuple[str, str], Interval] = field(default_factory=dict)
+    """Those that somebody asked for: plots, tables and data ask for the same."""
 
     def find(
         self,
@@ -91,7 +93,13 @@ class Figures:
 
     def interval(self, cell: str | None, metric: str) -> Interval | None:
         """Over the repeats; None for a cell without a figure."""
-        return interval(list(self.values(cell, metric).values())) if cell else None
+        if not cell:
+            return None
+        found = self._intervals.get((cell, metric))
+        if found is None:
+            found = interval(list(self.values(cell, metric).values()))
+            self._intervals[cell, metric] = found
+        return found
 
     def ratio(self, ours: str | None, theirs: str | None, metric: str) -> Interval | None:
         """Of two cells, within the repeats; None if one has no figure."""
@@ -150,4 +158,20 @@ def load_figures(saved: SavedRun) -> Figures:
     return figures
 
 
-__all__ = ["METRICS", "Figures", "load_figures", "read_run"]
+def paxos(figures: Figures, layer: str, outstanding: int = 1) -> str | None:
+    """The cell of a layer that stands for it: the rung `paxos`, three nodes, 64 bytes."""
+    variant = "kernel" if layer == "kmod-replica" else "python"
+    return figures.find(layer, "paxos", variant, outstanding=outstanding)
+
+
+def most_outstanding(figures: Figures) -> int:
+    """The largest closed loop that the layers share; 1 if there is no other."""
+    found = [
+        number
+        for number in (1024, 256, 64, 8)
+        if any(paxos(figures, layer, number) for layer in figures.layers())
+    ]
+    return max(found, default=1)
+
+
+__all__ = ["METRICS", "Figures", "load_figures", "most_outstanding", "paxos", "read_run"]

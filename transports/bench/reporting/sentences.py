@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transports.bench.reporting.select import Figures
+from transports.bench.reporting.select import Figures, most_outstanding, paxos
 from transports.bench.reporting.statistics import Interval
 from transports.bench.reporting.words import few, rate, times, title, us
 
@@ -18,22 +18,6 @@ def by_metric(figures: Figures, metric: str, outstanding: int) -> Ranked:
         if (value := figures.interval(paxos(figures, layer, outstanding), metric))
     ]
     return sorted(found, key=lambda pair: pair[1].median)
-
-
-def paxos(figures: Figures, layer: str, outstanding: int = 1) -> str | None:
-    """The cell of a layer that stands for it: the rung `paxos`, three nodes, 64 bytes."""
-    variant = "kernel" if layer == "kmod-replica" else "python"
-    return figures.find(layer, "paxos", variant, outstanding=outstanding)
-
-
-def most_outstanding(figures: Figures) -> int:
-    """The largest closed loop that the layers share; 1 if there is no other."""
-    found = [
-        number
-        for number in (1024, 256, 64, 8)
-        if any(paxos(figures, layer, number) for layer in figures.layers())
-    ]
-    return max(found, default=1)
 
 
 def ladder(figures: Figures) -> str:
@@ -74,10 +58,16 @@ def throughput(figures: Figures) -> str:
     ranked = by_metric(figures, "per_second", outstanding)
     if len(ranked) < 2:
         return NOTHING
-    (last, least), (first, most) = ranked[0], ranked[-1]
+    (last, least), (second, _next), (first, most) = ranked[0], ranked[-2], ranked[-1]
+    best = paxos(figures, first, outstanding)
+    ahead = figures.ratio(best, paxos(figures, second, outstanding), "per_second")
+    span = figures.ratio(best, paxos(figures, last, outstanding), "per_second")
+    clear = ahead is not None and ahead.excludes(1)
+    tied = "" if clear else f", no more than noise before {title(second)}"
     return (
-        f"With {outstanding:,} outstanding {title(first)} carries most, {rate(most.median)}, "
-        f"{most.median / least.median:.1f} times what {title(last)} does ({rate(least.median)})."
+        f"With {outstanding:,} outstanding {title(first)} carries most, {rate(most.median)}{tied}; "
+        f"the least is that of {title(last)}, {rate(least.median)}"
+        + (f": the first has {times(span)} of it." if span else ".")
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from statistics import median
 from typing import Final
@@ -42,12 +43,24 @@ def interval(values: Sequence[float]) -> Interval:
     middle = median(values)
     if len(values) == 1:
         return Interval(middle, middle, middle, 1)
-    dice = Random(SEED)
-    resampled = sorted(median(dice.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    order = sorted(values)
+    resampled = sorted((order[a] + order[b]) / 2 for a, b in _middles(len(order)))
     tail = (1 - CONFIDENCE) / 2
     low = resampled[int(tail * RESAMPLES)]
     high = resampled[min(RESAMPLES - 1, int((1 - tail) * RESAMPLES))]
     return Interval(middle, low, high, len(values))
+
+
+@cache
+def _middles(count: int, seed: int = SEED) -> list[tuple[int, int]]:
+    """For each resample the two places, among sorted values, whose mean is its median.
+
+    Which places a resample draws has nothing to do with the values: they are drawn once.
+    """
+    dice = Random(seed)
+    low, high = (count - 1) // 2, count // 2
+    drawn = (sorted(dice.choices(range(count), k=count)) for _ in range(RESAMPLES))
+    return [(places[low], places[high]) for places in drawn]
 
 
 def paired_ratio(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Interval | None:
@@ -63,11 +76,9 @@ def free_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval | Non
     """Of two runs, whose repeats have nothing to do with one another: both are resampled."""
     if not ours or not theirs or not all(theirs):
         return None
-    dice = Random(SEED)
-    ratios = sorted(
-        median(dice.choices(ours, k=len(ours))) / median(dice.choices(theirs, k=len(theirs)))
-        for _ in range(RESAMPLES)
-    )
+    mine, other = sorted(ours), sorted(theirs)
+    drawn = zip(_middles(len(mine)), _middles(len(other), SEED + 1), strict=True)
+    ratios = sorted((mine[a] + mine[b]) / (other[c] + other[d]) for (a, b), (c, d) in drawn)
     tail = (1 - CONFIDENCE) / 2
     return Interval(
         median(ours) / median(theirs),

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from transports.bench.reporting.aims import judge
-from transports.bench.reporting.select import METRICS, Figures
-from transports.bench.reporting.sentences import most_outstanding, paxos
+from transports.bench.reporting.select import METRICS, Figures, most_outstanding, paxos
 from transports.bench.reporting.words import PEERS, few, rate, spread, times, title, us
 from transports.bench.saved.schema import Closed, Open
 

@@ -29,7 +29,6 @@ from transports.node.store.api import StoreIdentity
 from transports.node.store.log_create import create_store
 
 NODES: Final = (1, 2, 3)
-CLIENTS: Final = 2
 TASKS: Final = 3
 """Of each client."""
 START_SECONDS: Final = 180.0
