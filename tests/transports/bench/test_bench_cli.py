@@ -16,7 +16,7 @@ from transports.bench.saved.files import read_run
 from transports.bench.saved.schema import Failover, Sample
 
 PAXOS = (sys.executable, "-m", "transports.node.cli")
-TINY = ("--repeats", "1", "--seconds", "0.1", "--no-pin")
+TINY = ("--repeats", "1", "--seconds", "0.3", "--no-pin")
 
 
 def paxos(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def test_a_tiny_run_over_every_rung(tmp_path: Path) -> None:
     assert run.head.finished
     assert run.head.command == (
         "paxos bench --layers memory,tcp --nodes 3 --loads 1,16 --payloads 64 --repeats 1 "
-        "--seconds 0.1 --no-pin"
+        "--seconds 0.3 --no-pin"
     )
     samples = run.samples()
     assert {sample.cell for sample in samples} == {cell.id for cell in run.head.cells}
