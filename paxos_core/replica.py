@@ -205,9 +205,11 @@ class Replica:
     @property
     def snapshot_due(self) -> bool:
         """Whether the log has grown enough to be worth a snapshot."""
+        grown_bytes = self._learner.log_bytes - self._kept_bytes
+        if grown_bytes <= self.config.limits.log_bytes_max:
+            return False
         snapshot = self._catchup.snapshot
-        least = max(self.config.limits.log_bytes_max, len(snapshot.data) if snapshot else 0)
-        return self._learner.log_bytes - self._kept_bytes > least
+        return snapshot is None or grown_bytes > len(snapshot.data)
 
     @_input
     def compact(self, slot: Slot, data: bytes) -> None:

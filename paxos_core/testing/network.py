@@ -62,21 +62,20 @@ class Network:
         throw = dice.next()
         self.carried += 1
         rates = self.rates
+        if pair in self._blocked or (self._muted and frame[_KIND_AT] in self._muted):
+            self.lost += 1
+            return
         loss = rates.loss
         if self._noise:
             loss += self._noise.get(pair, 0)
-        if (
-            (throw & 1023) < loss
-            or pair in self._blocked
-            or (self._muted and frame[_KIND_AT] in self._muted)
-        ):
+        if loss and (throw & 1023) < loss:
             self.lost += 1
             return
         delay = rates.delay_min + (throw >> 20 & 0xFFF) % rates.delay_span
-        if (throw >> 32 & 1023) < rates.late:
+        if rates.late and (throw >> 32 & 1023) < rates.late:
             delay += (throw >> 42) % rates.late_span
         self._deliver(delay, to, frame)
-        if (throw >> 10 & 1023) < rates.duplicate:
+        if rates.duplicate and (throw >> 10 & 1023) < rates.duplicate:
             self._deliver(delay + (throw >> 50) % rates.duplicate_span, to, frame)
 
     def block(self, pairs: Iterable[Pair]) -> None:

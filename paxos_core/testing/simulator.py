@@ -40,7 +40,7 @@ from paxos_core.testing.network import Network
 from paxos_core.testing.options import Options
 from paxos_core.testing.plan import TICK_UNITS, UNITS_PER_SECOND, Plan, draw_plan, redraw_plan
 from paxos_core.testing.storage import read_disk
-from paxos_core.types import NODE_MAX, NodeId, WriteId
+from paxos_core.types import NodeId, WriteId
 
 CLUSTER = 0x51
 SUCCESSOR = 1000
@@ -146,8 +146,9 @@ class Simulation:
     def run(self) -> History:
         """To the end. Raises `SimulationFailure`."""
         try:
+            one_step = self.one_step
             while not self.done and self.step < self._last_step:
-                self.one_step()
+                one_step()
             if not self.options.steps and not self.done:
                 raise Violation("liveness", f"no end of a round in {STEPS_MAX} steps")
         except Violation as violation:
@@ -426,12 +427,15 @@ class Simulation:
             raise Violation("garbage is refused", f"{to} heeds {len(frame)} bytes")
 
     def _arrive(self, delay: int, to: NodeId, frame: bytes) -> None:
-        if to > NODE_MAX:
+        node = self.nodes.get(to)
+        if node is None:
             client = self.clients.get(to)
             if client is not None:
                 self.at(delay, self._receive_client, client, frame)
             return
-        self.at(delay, self._receive, self.nodes[to], frame)
+        # As `at` does; most events are made here.
+        self._sequence += 1
+        heappush(self._heap, (self.now + delay, self._sequence, self._receive, node, frame))
 
     def _receive(self, node: SimulatedNode, frame: bytes) -> None:
         service = node.service

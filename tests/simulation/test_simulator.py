@@ -30,6 +30,7 @@ from transports.node.cli.simulate.command import simulate as command
 
 SEEDS = int(os.environ.get("PAXOS_SIMULATION_SEEDS", "2000"))
 STEPS_MIN = 1_000_000
+LONG_SEEDS = 40
 
 
 @pytest.mark.slow
@@ -51,6 +52,20 @@ def test_every_seed_holds():
         missing = unseen(totals.counts)
         missing += [kind for kind in EVENT_KINDS if not totals.counts[f"fault {kind}"]]
         assert not missing
+
+
+@pytest.mark.slow
+def test_every_long_seed_holds():
+    totals = run_campaign(
+        Options(0, seconds=36),
+        range(SEEDS, SEEDS + LONG_SEEDS),
+        os.cpu_count() or 1,
+        shrink=False,
+        failures_max=5,
+        progress=lambda _totals: None,
+    )
+    assert not totals.failures, "\n".join(totals.failures)
+    assert totals.hours >= LONG_SEEDS * 36 / 3600
 
 
 @pytest.mark.parametrize("seed", [0, 3, 59])
