@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
+.PHONY: help setup demo test mutants lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
 	kmod-figures kmod-bench clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
 	@echo "make test   every check: types, style, import fence, tests"
+	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
 	@echo "make lint   types, style and import fence alone"
 	@echo "make bench  what each layer costs, in about a minute, and a page that shows it"
 	@echo "make microbench  what codec, core and framing cost by themselves, in seconds"
@@ -38,6 +39,10 @@ demo: setup
 
 test: lint
 	@$(BIN)/python -m pytest
+
+# NAMES="store/ gate" for some of them
+mutants: setup
+	@$(BIN)/python -m tests.mutants $(NAMES)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -18,6 +18,8 @@ from paxos_core.quorum import QuorumSystem
 from paxos_core.testing import Options, Simulation, simulate
 from paxos_core.testing.cores import MIXED, PYTHON, C, foreign_nodes
 from paxos_core.testing.coverage import unseen
+from tests.mutants.c_twin import build, edit, unbroken
+from tests.mutants.catalogue import mutants
 from transports.node.cli.simulate.campaign import run_campaign
 from transports.node.cli.simulate.command import simulate as command
 from transports.node.cli.simulate.cores import make_of
@@ -25,7 +27,6 @@ from transports.node.native.build import library_path
 from transports.node.native.replica import NativeReplica
 
 from .build import ROOT
-from .mutants import Mutant, build, mutants
 from .require import need_compiler
 
 SEEDS = 200
@@ -123,7 +124,7 @@ FOUND = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FOUND)
 def test_a_broken_core_of_c_is_found(name: str, tmp_path: Path) -> None:
-    (mutant,) = (mutant for mutant in mutants() if mutant.name == name)
+    (mutant,) = (mutant for mutant in mutants() if mutant.id == f"c_core/{name}")
     library = build(mutant, tmp_path)
     seed, invariant = FOUND[name]
     done = run_library(library, seed, 1)
@@ -140,8 +141,7 @@ def test_a_core_that_ends_its_process_is_told_by_its_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The campaign's workers load the library that lies where the C core is kept."""
-    crash = Mutant(
-        "crash",
+    crash = edit(
         "acceptor.c",
         "px->acceptor.promised, 0, 0);\n\t\treturn;",
         "0, 0, 0);\n\t\t__builtin_trap();",
@@ -155,7 +155,7 @@ def test_a_core_that_ends_its_process_is_told_by_its_seed(
 
 
 def test_an_unbroken_copy_is_not_found(tmp_path: Path) -> None:
-    library = build(Mutant("nothing", "acceptor.c", "PX_PROMISE)", "PX_PROMISE)"), tmp_path)
+    library = build(unbroken(), tmp_path)
     done = run_library(library, 0, 3)
     assert (done.returncode, done.stdout) == (0, "")
 

@@ -150,6 +150,44 @@ def test_a_store_is_made_once(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["s"]
 
 
+def test_a_new_store_is_on_the_disk_before_it_is_said_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its files and both directories are synced after the last change to them."""
+    unsynced: set[str] = set()
+    real_write, real_sync, real_rename = os.pwrite, os.fsync, os.rename
+    at_its_name: list[set[str]] = []
+
+    def name_of(fd: int) -> str:
+        return Path(os.readlink(f"/proc/self/fd/{fd}")).name
+
+    def pwrite(fd: int, data: bytes, offset: int) -> int:
+        # A file is new with its first write, and so is its name in the directory.
+        unsynced.update((name_of(fd), "its directory"))
+        return real_write(fd, data, offset)
+
+    def fsync(fd: int) -> None:
+        name = name_of(fd)
+        unsynced.discard("its directory" if name.startswith(".s-") else name)
+        real_sync(fd)
+
+    def rename(source: str, target: str, **where: int) -> None:
+        if Path(target).name == "s":
+            at_its_name.append(set(unsynced))
+            unsynced.add(tmp_path.name)
+        else:
+            assert Path(source).name not in unsynced, "a file gets its name once it is whole"
+            unsynced.add("its directory")
+        real_rename(source, target, **where)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    make(tmp_path / "s")
+    assert at_its_name == [set()]
+    assert unsynced == set()
+
+
 def test_a_store_is_never_made_over_something_else(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(StoreExists):
