@@ -21,10 +21,10 @@ ROUND_SECONDS = 60
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="in all, shared by the targets")
-    parser.add_argument("--frames", type=int, help="go round and round until so many, instead")
+    parser.add_argument("--frames", type=int, help="instead: until so many are in the ledger")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS, metavar="TARGET",
                         help="of: " + ", ".join(TARGETS))  # fmt: skip
-    parser.add_argument("--folder", type=Path, help="keeps corpus, findings and the ledger")
+    parser.add_argument("--folder", type=Path, help="keeps corpus, findings and ledger")
     given = parser.parse_args()
     if given.seconds < 1 or (given.frames is not None and given.frames < 1):
         parser.error("--seconds and --frames take a number above zero")
@@ -40,11 +40,21 @@ def _plan(given: argparse.Namespace) -> Iterator[tuple[str, int]]:
         yield from ((target, ROUND_SECONDS) for target in cycle(given.targets))
 
 
+def _read_ledger(path: Path) -> list[Round]:
+    """The rounds of earlier runs in this folder."""
+    if not path.exists():
+        return []
+    noted = map(json.loads, path.read_text().splitlines())
+    return [Round(**one, finding=None, said="") for one in noted]
+
+
 def _campaign(given: argparse.Namespace, folder: Path) -> list[Round]:
     """All rounds, each noted in the ledger as it ends; stops at a finding."""
-    prepared = {target: prepare(target, folder) for target in given.targets}
-    rounds: list[Round] = []
-    frames = 0
+    rounds = _read_ledger(folder / "ledger.jsonl")
+    frames = sum(done.frames for done in rounds)
+    if given.frames is not None and frames >= given.frames:
+        return rounds
+    prepared = {target: prepare(target, folder) for target in dict.fromkeys(given.targets)}
     with (folder / "ledger.jsonl").open("a") as ledger:
         for target, seconds in _plan(given):
             done = run_round(target, prepared[target], folder, f"-max_total_time={seconds}")
