@@ -99,3 +99,33 @@ def test_hello_round_trip() -> None:
 def test_a_false_hello_is_refused(frame: bytes) -> None:
     with pytest.raises(FramingError):
         unpack_hello(frame)
+
+
+@given(st.binary(max_size=300), st.integers(1, 60))
+def test_any_bytes_give_frames_or_a_framing_error(stream: bytes, step: int) -> None:
+    reader = FrameReader(40)
+    read: list[bytes] = []
+    for start in range(0, len(stream), step):
+        try:
+            read += reader.feed(stream[start : start + step])
+        except FramingError:
+            break
+        # Never more than one frame of the bound waits for its rest.
+        assert len(reader._unfinished) < 4 + 40
+    assert all(1 <= len(frame) <= 40 for frame in read)
+    assert stream.startswith(join_frames(read))
+
+
+@given(st.integers(1, 2**63 - 1), st.integers(1, 2**63 - 1))
+def test_any_hello_round_trip(sender: int, receiver: int) -> None:
+    hello = Hello(sender, receiver)
+    assert unpack_hello(pack_hello(hello)) == hello
+
+
+@given(st.binary(max_size=40) | st.binary(min_size=18, max_size=18).map(lambda b: b"PXFR" + b))
+def test_any_bytes_are_a_hello_or_refused(frame: bytes) -> None:
+    try:
+        hello = unpack_hello(frame)
+    except FramingError:
+        return
+    assert pack_hello(hello) == frame

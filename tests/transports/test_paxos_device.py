@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transports import _paxos_device as device
 
@@ -139,3 +141,34 @@ def test_the_counters_are_described() -> None:
     assert (shown["frames_in"], shown["frames_out"], shown["decisions"]) == (3, 4, 5)
     assert shown["dropped"] == {"version": 6}
     assert shown["latency_us"]["mean"] == 4.5
+
+
+U16, U64 = st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1)
+RECORDS = st.lists(
+    st.builds(device.DeviceRecord, U16, U16, U64, U64, U64, U64, st.binary(max_size=40)),
+    max_size=8,
+)
+
+
+def packed(record: device.DeviceRecord) -> bytes:
+    kind, flags, a, b, c, d, payload = record
+    return device.pack_record(kind, a, payload, b=b, c=c, d=d, flags=flags)
+
+
+@given(RECORDS)
+def test_any_records_come_back(records: list[device.DeviceRecord]) -> None:
+    assert device.split_records(b"".join(map(packed, records))) == records
+
+
+@given(RECORDS, st.binary(max_size=200), st.integers(0, 300))
+def test_any_bytes_are_whole_records_or_refused(
+    records: list[device.DeviceRecord], noise: bytes, keep: int
+) -> None:
+    data = b"".join(map(packed, records))[:keep] + noise
+    try:
+        found = device.split_records(data)
+    except device.RecordsError:
+        return
+    assert sum(len(record.payload) for record in found) <= len(data)
+    # All but the zeros between records, which nobody reads.
+    assert len(data) <= sum(map(len, map(packed, found)))
