@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgpack
@@ -10,7 +9,7 @@ import msgpack
 from paxos_core import messages as m
 from paxos_core.checksum import checksum
 from paxos_core.proposer import Phase
-from paxos_core.testing.lies.kinds import Harm, Lie, everyone, highest, invented, lie
+from paxos_core.testing.lies.kinds import Harm, Lie, Willing, everyone, highest, invented, lie
 from paxos_core.types import (
     U64_MAX,
     NodeId,
@@ -20,22 +19,6 @@ from paxos_core.types import (
 
 if TYPE_CHECKING:
     from paxos_core.testing.lies.cluster import LyingCluster
-
-
-class Willing(Lie):
-    """Also grants every PreVote, so that there are elections to lie in."""
-
-    def change(self, cluster: LyingCluster, to: NodeId, message: m.Message) -> None:
-        if isinstance(message, m.PreVoteReply):
-            cluster.say(to, replace(message, granted=1))
-        elif isinstance(message, m.Promise):
-            self.promise(cluster, to, message)
-        else:
-            cluster.tell_truth(to, message)
-
-    def promise(self, cluster: LyingCluster, to: NodeId, promise: m.Promise) -> None:
-        """What becomes of a promise."""
-        cluster.tell_truth(to, promise)
 
 
 @lie("forgets its votes", Harm.BREAKS, "Promise without the votes that it gave")

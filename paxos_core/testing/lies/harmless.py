@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from paxos_core import messages as m
 from paxos_core.codec import Codec
-from paxos_core.testing.lies.kinds import Harm, Lie, everyone, highest, invented, lie
+from paxos_core.testing.lies.kinds import Harm, Lie, Willing, everyone, highest, invented, lie
 from paxos_core.types import (
     ROUND_BELIEVED_MAX,
     ROUND_MAX,
@@ -44,23 +44,17 @@ class VotesFarAhead(Lie):
 
 
 @lie("promises with damaged values", Harm.NONE, "Promise with values that fail their checksum")
-class DamagedPromises(Lie):
-    def change(self, cluster: LyingCluster, to: NodeId, message: m.Message) -> None:
-        if not isinstance(message, m.Promise):
-            cluster.tell_truth(to, message)
-            return
+class DamagedPromises(Willing):
+    def promise(self, cluster: LyingCluster, to: NodeId, promise: m.Promise) -> None:
         crc, value = invented(cluster)
-        vote = m.Vote(message.from_slot, message.ballot - 1, crc ^ 1, value)
-        cluster.say(to, m.Promise(message.ballot, message.from_slot, m.NO_MORE, 0, [vote]))
+        vote = m.Vote(promise.from_slot, promise.ballot - 1, crc ^ 1, value)
+        cluster.say(to, m.Promise(promise.ballot, promise.from_slot, m.NO_MORE, 0, [vote]))
 
 
 @lie("mixed pages", Harm.NONE, "pages of Promise out of turn, backwards, twice, of other slots")
-class MixedPages(Lie):
-    def change(self, cluster: LyingCluster, to: NodeId, message: m.Message) -> None:
-        if not isinstance(message, m.Promise):
-            cluster.tell_truth(to, message)
-            return
-        at, ballot = message.from_slot, message.ballot
+class MixedPages(Willing):
+    def promise(self, cluster: LyingCluster, to: NodeId, promise: m.Promise) -> None:
+        at, ballot = promise.from_slot, promise.ballot
         pages = [
             m.Promise(ballot, at + 1, m.NO_MORE, 0, []),
             m.Promise(ballot, max(0, at - 1), m.NO_MORE, 0, []),
@@ -73,28 +67,22 @@ class MixedPages(Lie):
             # One that fits by chance would be a promise that forgets votes.
             if page.from_slot != at or page.next_slot <= at:
                 cluster.say(to, page)
-        cluster.tell_truth(to, message)
+        cluster.tell_truth(to, promise)
 
 
 @lie("endless pages", Harm.NONE, "every page of Promise has another behind it")
-class EndlessPages(Lie):
-    def change(self, cluster: LyingCluster, to: NodeId, message: m.Message) -> None:
-        if isinstance(message, m.Promise):
-            cluster.say(to, replace(message, next_slot=message.from_slot + 1))
-        else:
-            cluster.tell_truth(to, message)
+class EndlessPages(Willing):
+    def promise(self, cluster: LyingCluster, to: NodeId, promise: m.Promise) -> None:
+        cluster.say(to, replace(promise, next_slot=promise.from_slot + 1))
 
 
 @lie("votes out of reach", Harm.NONE, "Promise with votes so far up that no acceptor votes there")
-class VotesOutOfReach(Lie):
-    def change(self, cluster: LyingCluster, to: NodeId, message: m.Message) -> None:
-        if isinstance(message, m.Promise):
-            crc, value = invented(cluster)
-            slot = cluster.chance.choice((1 << 17, 1 << 40, U64_MAX))
-            vote = m.Vote(slot, max(1, message.ballot - 1), crc, value)
-            cluster.say(to, replace(message, votes=[*message.votes, vote]))
-        else:
-            cluster.tell_truth(to, message)
+class VotesOutOfReach(Willing):
+    def promise(self, cluster: LyingCluster, to: NodeId, promise: m.Promise) -> None:
+        crc, value = invented(cluster)
+        slot = cluster.chance.choice((1 << 17, 1 << 40, U64_MAX))
+        vote = m.Vote(slot, max(1, promise.ballot - 1), crc, value)
+        cluster.say(to, replace(promise, votes=[*promise.votes, vote]))
 
 
 @lie("watermarks too high in answers", Harm.NONE,

@@ -7,6 +7,7 @@ in the tests: `harm` is no opinion.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -51,6 +52,23 @@ class Lie:
 
     def overhear(self, cluster: LyingCluster, named: NodeId, to: NodeId, frame: bytes) -> None:
         """An honest replica sends a frame, to the liar or past it."""
+
+
+class Willing(Lie):
+    """Also grants every PreVote, so that there are elections to lie in."""
+
+    def change(self, cluster: LyingCluster, to: NodeId, message: m.Message) -> None:
+        """Promises go to `promise`."""
+        if isinstance(message, m.PreVoteReply):
+            cluster.say(to, replace(message, granted=1))
+        elif isinstance(message, m.Promise):
+            self.promise(cluster, to, message)
+        else:
+            cluster.tell_truth(to, message)
+
+    def promise(self, cluster: LyingCluster, to: NodeId, promise: m.Promise) -> None:
+        """What becomes of a promise."""
+        cluster.tell_truth(to, promise)
 
 
 LIES: dict[str, type[Lie]] = {}
