@@ -28,10 +28,10 @@ class DiskFaults:
         self._lost = 0
         self.over = False
 
-    def begin(self, fault: Fault, node: SimulatedNode, chance: Chance) -> None:
-        """`fault` begins at `node`."""
+    def begin(self, fault: Fault, node: SimulatedNode, chance: Chance) -> bool:
+        """`fault` begins at `node`; whether it may."""
         if fault.kind in LOSING and not self._may_lose(node):
-            return
+            return False
         simulation = self._simulation
         copy: tuple[int, bytes] | None = None
         match fault.kind:
@@ -52,7 +52,8 @@ class DiskFaults:
                 node.disk.failing = True
             case "full":
                 node.disk.full = True
-        simulation.at(fault.duration, self._end, (fault, node), copy)
+        simulation.at(fault.duration, self._end, node, copy)
+        return True
 
     def end_all(self) -> None:
         """Hardware works from now on, and what it has destroyed is found."""
@@ -74,11 +75,10 @@ class DiskFaults:
         node.disk.stray = ""
         node.disk.failing = node.disk.full = False
 
-    def _end(self, at: tuple[Fault, SimulatedNode], copy: tuple[int, bytes] | None) -> None:
+    def _end(self, node: SimulatedNode, copy: tuple[int, bytes] | None) -> None:
         if self.over:
             return
         simulation = self._simulation
-        _, node = at
         self._repair(node)
         if copy is not None:
             simulation.crash(node, power=False)

@@ -32,13 +32,14 @@ class FaultRunner:
             return
         simulation = self._simulation
         chance = Chance(fault.dice)
-        simulation.history.counts[f"fault {fault.kind}"] += 1
         simulation.say(f"fault {fault.index} {fault.kind} for {fault.duration}")
         match fault.kind:
             case "crash" | "armed" | "pause" | "slowdisk" | "jump" | "drift":
                 self._begin_at_node(fault, self._target(chance), chance)
             case kind if kind in DISK_FAULTS:
-                self.disks.begin(fault, self._target(chance), chance)
+                if not self.disks.begin(fault, self._target(chance), chance):
+                    simulation.say("the quorums can spare no disk: it is left out")
+                    return
             case "die":
                 simulation.end_client(chance.below(len(simulation.plan.clients)))
             case "churn":
@@ -49,6 +50,7 @@ class FaultRunner:
                 simulation.at(fault.duration, self._end_mute, kinds)
             case _:
                 self._begin_on_links(fault, chance)
+        simulation.history.counts[f"fault {fault.kind}"] += 1
 
     def end_on_disks(self) -> None:
         """No disk breaks any more, and what was destroyed is found."""
