@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from core_kit import config, of_type, to_node, value_of, vote
 
-from paxos_core import Limits, QuorumSystem, ReplicaConfig
+from paxos_core import Limits, QuorumSystem, Replica, ReplicaConfig
 from paxos_core import messages as m
 from paxos_core.acceptor import Acceptor
 from paxos_core.batch import BATCH_COMMANDS_MAX, NOOP, decode_batch
@@ -449,3 +449,12 @@ def test_learning_as_a_candidate_or_follower_deposes_nobody() -> None:
     assert learn(bench, 0, W)
     bench.proposer.prepare(OURS, 0)
     assert learn(bench, 1, W)
+
+
+@pytest.mark.parametrize(("votes_ahead", "bound"), [(1024, 1 << 16), (1 << 18, 1 << 19)])
+def test_one_false_vote_costs_a_leader_no_more_than_its_limits_say(
+    votes_ahead: int, bound: int
+) -> None:
+    """A million no-ops, proposed at once for one vote far up, stopped a leader for seconds."""
+    limits = Limits(vote_slots_max=votes_ahead)
+    assert Replica(config(1, limits=limits))._proposer.open_slots_max == bound
