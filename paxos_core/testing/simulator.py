@@ -414,16 +414,20 @@ class Simulation:
     def _offer_garbage(self, to: NodeId, frame: bytes) -> None:
         """A foreign core reads frames itself: it must be none the wiser for this one."""
         node = self.nodes.get(to)
-        if node is None or not node.foreign or node.service is None or node.paused:
+        if node is None or not node.foreign or node.paused:
             return
         try:
             sender, message = node.codec.decode(frame)
         except DecodeError:
             return
         self.pump(node)
-        before = node.service.replica.status()
-        node.service.receive(sender, message)
-        if node.service.take() or node.service.replica.status() != before:
+        service = node.service
+        if service is None:
+            # It was down, or what had to be taken first was a write that it was to crash at.
+            return
+        before = service.replica.status()
+        service.receive(sender, message)
+        if service.take() or service.replica.status() != before:
             raise Violation("garbage is refused", f"{to} heeds {len(frame)} bytes")
 
     def _arrive(self, delay: int, to: NodeId, frame: bytes) -> None:

@@ -170,3 +170,8 @@ def run_library(library: Path, first: int, count: int) -> subprocess.CompletedPr
         text=True,
         check=False,
     )
+
+
+def test_a_node_may_crash_when_garbage_comes() -> None:
+    """What it had to write before is taken first, and it was armed to crash at that."""
+    simulate(Options(160, core=C), make_core=make_of(C))
