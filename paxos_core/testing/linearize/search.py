@@ -6,19 +6,28 @@ and if that leads nowhere it is taken back. A pair (which operations are placed,
 was seen before leads nowhere new (Lowe, "Testing for linearizability", 2017). Keys of a store
 do not touch one another, so each is searched by itself: a history is linearizable if and only
 if its part for each object is (Herlihy and Wing, theorem 1).
+
+Which operations are placed is told in a few bits, however long the history is. Let f be the
+first return whose operation is not placed. All that returned before f are placed, and nothing
+that was called after f can be. What is left to tell is which of those are placed that were
+running at f. Operations that run at the same time have different lanes, so that is one bit a
+lane, and there are as many lanes as operations were ever running at once.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Final
 
-from paxos_core.testing.linearize.models import Model, State
+from paxos_core.testing.linearize.models import Machine, Model, State, check_operation
 from paxos_core.testing.linearize.operations import Operation
 
 STATES_MAX: Final = 2_000_000
-"""How many pairs are remembered, about 200 bytes each."""
+"""How many pairs are remembered, about 250 bytes each and the state's own size."""
+STATE_CHARACTERS_MAX: Final = 1 << 29
+"""How large the remembered states may be together: each append makes a longer text."""
 
 
 class SearchTooLarge(Exception):
@@ -28,10 +37,13 @@ class SearchTooLarge(Exception):
 class _Entry:
     """A call or a return in the doubly linked list of what is not placed yet."""
 
-    __slots__ = ("after", "before", "number", "other")
+    __slots__ = ("after", "before", "bit", "operation", "other")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, operation: Operation | None, bit: int) -> None:
+        self.operation = operation
+        """Of a call. A return has none."""
+        self.bit = bit
+        """Its lane."""
         self.before: _Entry | None = None
         self.after: _Entry | None = None
         self.other: _Entry | None = None
@@ -44,7 +56,8 @@ def check(
     """An order that explains the whole history, or None if there is none.
 
     Orders of different keys follow one another. Operations of unknown outcome are in it only
-    if they are needed. Raises `SearchTooLarge` after `states_max` remembered states.
+    if they are needed. Raises `SearchTooLarge` after `states_max` remembered states, and
+    `ValueError` for an operation that the model does not have.
     """
     orders: list[Operation] = []
     for part in split(history, model):
@@ -56,74 +69,102 @@ def check(
 
 
 def split(history: Iterable[Operation], model: Model) -> list[list[Operation]]:
-    """The parts that can be checked by themselves, the shortest first."""
-    operations = [o for o in history if o.known or o.kind not in ("read", "get")]
-    if not model.by_key:
-        return [operations]
+    """The parts that can be checked by themselves, the shortest first.
+
+    Raises `ValueError` for an operation that the model does not have.
+    """
     parts: dict[str, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        parts[operation.key].append(operation)
+    for operation in history:
+        check_operation(operation, model)
+        if operation.known or operation.kind not in ("read", "get"):
+            parts[operation.key].append(operation)
     return sorted(parts.values(), key=len)
 
 
 def check_part(
-    operations: Sequence[Operation], model: Model, *, states_max: int = STATES_MAX
+    operations: Sequence[Operation], model: Machine, *, states_max: int = STATES_MAX
 ) -> list[Operation] | None:
     """`check` for one part."""
-    head = _link(operations)
-    left = sum(operation.known for operation in operations)
+    head, lanes = _link(operations)
+    returns = len(lanes) - 1
     state: State = model.initial()
-    placed = 0
-    seen: set[tuple[int, State]] = set()
-    stack: list[tuple[_Entry, State]] = []
+    first = mark = characters = 0
+    seen: set[tuple[int, int, State]] = set()
+    stack: list[tuple[_Entry, State, int, int]] = []
     entry = head.after
-    while left:
-        if entry is not None and entry.number >= 0:
-            operation = operations[entry.number]
-            right, following = model.step(state, operation)
-            mark = placed | 1 << entry.number
-            if right and (mark, following) not in seen:
-                if len(seen) >= states_max:
-                    raise SearchTooLarge(
-                        f"given up after {states_max:,} states: allow more, or check a shorter "
-                        "history"
-                    )
-                seen.add((mark, following))
-                stack.append((entry, state))
-                state, placed = following, mark
-                left -= operation.known
-                _lift(entry)
-                entry = head.after
-            else:
-                entry = entry.after
+    while first < returns:
+        if entry is not None and entry.operation is not None:
+            right, following = model.step(state, entry.operation)
+            if right:
+                reached, now = first, mark | entry.bit
+                while now & lanes[reached]:
+                    now ^= lanes[reached]
+                    reached += 1
+                place = (reached, now, following)
+                if place not in seen:
+                    if type(following) is str:
+                        characters += len(following)
+                    if len(seen) >= states_max or characters > STATE_CHARACTERS_MAX:
+                        raise _too_large(len(seen), states_max)
+                    seen.add(place)
+                    stack.append((entry, state, first, mark))
+                    first, mark, state = place
+                    _lift(entry)
+                    entry = head.after
+                    continue
+            entry = entry.after
             continue
         # A return that must not be passed, or the end: the last placement was wrong.
         if not stack:
             return None
-        entry, state = stack.pop()
-        placed ^= 1 << entry.number
-        left += operations[entry.number].known
+        entry, state, first, mark = stack.pop()
         _unlift(entry)
         entry = entry.after
-    return [operations[entry.number] for entry, _state in stack]
+    return [entry.operation for entry, *_before in stack if entry.operation is not None]
 
 
-def _link(operations: Sequence[Operation]) -> _Entry:
-    """The list of calls and returns in the order of time, behind a head."""
-    events: list[tuple[int, _Entry]] = []
+def _too_large(states: int, states_max: int) -> SearchTooLarge:
+    if states >= states_max:
+        return SearchTooLarge(
+            f"given up after {states:,} states: allow more, or check a shorter history"
+        )
+    return SearchTooLarge(
+        f"given up after {states:,} states of more than {STATE_CHARACTERS_MAX:,} characters "
+        "together: check a shorter history, or append less to each key"
+    )
+
+
+def _link(operations: Sequence[Operation]) -> tuple[_Entry, list[int]]:
+    """(the head of the list of calls and returns in the order of time, the lane of each return).
+
+    A lane is one bit. It is free again after the return; that of an operation of unknown
+    outcome never is. Behind the last return stands a lane that nobody has.
+    """
+    events: list[tuple[int, bool, int]] = []
     for number, operation in enumerate(operations):
-        call = _Entry(number)
-        events.append((operation.called, call))
+        events.append((operation.called, False, number))
         if operation.known:
-            call.other = _Entry(-1)
-            events.append((operation.returned, call.other))
+            events.append((operation.returned, True, number))
     events.sort(key=lambda event: event[0])
-    head = _Entry(-1)
-    last = head
-    for _moment, entry in events:
+    head = last = _Entry(None, 0)
+    calls: dict[int, _Entry] = {}
+    lanes: list[int] = []
+    free: list[int] = []
+    used = 0
+    for _moment, returns, number in events:
+        if returns:
+            call = calls.pop(number)
+            entry = call.other = _Entry(None, call.bit)
+            lanes.append(call.bit)
+            heappush(free, call.bit)
+        else:
+            if not free:
+                heappush(free, 1 << used)
+                used += 1
+            entry = calls[number] = _Entry(operations[number], heappop(free))
         last.after, entry.before = entry, last
         last = entry
-    return head
+    return head, [*lanes, 0]
 
 
 def _lift(call: _Entry) -> None:
