@@ -54,8 +54,6 @@ class ResultTooLarge(ClientError):
 
 Outcome = bytes | ClientError
 
-SILENT_RETRIES = 5
-"""For how many retry times a node that did not answer is passed over."""
 ROUNDS_DOUBLED = 3
 """After each round of silent nodes the wait for an answer is doubled, so many times."""
 
@@ -376,8 +374,9 @@ class Client:
     def _turn_to(self, leader: NodeId) -> None:
         """Ask `leader` from now on; whoever is next in turn if that is unknown.
 
-        A node that let a request go unanswered is passed over for a while, also
-        when another still takes it for the leader.
+        A node that let a request go unanswered is passed over for a retry time, also when
+        another still takes it for the leader: long enough to ask all others. No longer,
+        for mostly it was but a frame that was lost, and it leads on.
         """
         nodes = self.config.nodes
         if leader in nodes and leader != self.target and not self._is_silent(leader):
@@ -393,7 +392,7 @@ class Client:
 
     def _is_silent(self, node: NodeId) -> bool:
         since = self._silent.get(node)
-        return since is not None and self._now - since < SILENT_RETRIES * self.config.retry_ticks
+        return since is not None and self._now - since < self.config.retry_ticks
 
     def _lose_session(self, group: _Group) -> None:
         """The cluster dropped the session: later commands go into a new one.

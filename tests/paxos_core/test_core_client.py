@@ -195,6 +195,24 @@ def test_each_node_is_asked_in_turn_before_a_wait_grows(nodes: tuple[int, ...]) 
     assert asked == [*nodes[1:], nodes[0]]
 
 
+def test_a_leader_that_lost_one_frame_is_asked_again_soon() -> None:
+    """The others name it, and it is passed over for a retry time, not for seconds."""
+    bench = Bench(retry_ticks=4, deadline_ticks=1000)
+    _, ((leader, request),) = bench.submit(b"a")
+    asked: list[int] = []
+    for _ in range(9):
+        bench.client.tick()
+        while sent := bench.requests():
+            asked += [to for to, _ in sent]
+            for to, x in sent:
+                if to != leader:
+                    bench.refuse(x, m.Reason.NOT_LEADER, sender=to, leader=leader)
+    # Both others first, so that one which knows better is heard.
+    assert set(asked[: asked.index(leader)]) == {2, 3}
+    bench.answer(request)
+    assert len(bench.outcomes()) == 1
+
+
 def test_opening_is_retried_elsewhere_too() -> None:
     bench = Bench(session=None, retry_ticks=4)
     bench.submit(b"a")
