@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -224,10 +225,18 @@ class Nemesis:
                 self.cluster.send_signal(node, signal.SIGCONT)
         for node in list(self._traced):
             await self._untrace(node)
+        self._note_ends()
         self.cluster.check()
         for node in self.nodes:
             if not self.cluster.runs(node):
                 self.cluster.start(node, first=False)
+
+    def _note_ends(self) -> None:
+        """That what was cut short is over."""
+        begun = Counter((event.node, event.kind) for event in self.events if not event.ends)
+        begun.subtract((event.node, event.kind) for event in self.events if event.ends)
+        for node, kind in begun.elements():
+            self._note(node, kind, ends=True)
 
     def _note(self, node: int, kind: str, *, ends: bool) -> None:
         self.events.append(Event(self._now(), node, kind, ends))

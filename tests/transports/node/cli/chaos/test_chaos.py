@@ -218,6 +218,8 @@ async def test_whenever_it_ends_all_is_healed(
     await run_for(nemesis, seconds)
     assert cluster.running == {1, 2, 3}
     assert not nemesis._traced
+    begun = [(event.node, event.kind) for event in nemesis.events if not event.ends]
+    assert begun == [(event.node, event.kind) for event in nemesis.events if event.ends]
     last = {text.split()[0] + text.split()[1] for text in links[-6:]}
     assert last == {f"{node}{what}" for node in (1, 2, 3) for what in ("True", "whole")}
 
