@@ -21,7 +21,7 @@ FOUND = {
     "votes_are_not_recorded": (0, "durable before sent"),
     "promises_are_not_recorded": (0, "durable before sent"),
     "a_promise_forgets_the_votes": (2, "a promise reveals every vote"),
-    "votes_are_forgotten_a_slot_too_early": (3, "P2b: a later ballot proposes the chosen value"),
+    "votes_are_forgotten_a_slot_too_early": (3, "a promise reveals every vote"),
     "promises_say_no_watermark": (13, "a promise reveals every vote"),
     "no_revealed_value_is_kept": (2, "P2b: a later ballot proposes the chosen value"),
     "any_revealed_value_is_kept": (246, "P2b: a later ballot proposes the chosen value"),
