@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test mutants lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
+.PHONY: help setup demo test coverage mutants lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
 	kmod-figures kmod-bench clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
 	@echo "make test   every check: types, style, import fence, tests"
+	@echo "make coverage  the core's own tests, and how much of the core they reach"
 	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
 	@echo "make lint   types, style and import fence alone"
 	@echo "make bench  what each layer costs, in about a minute, and a page that shows it"
@@ -37,8 +38,13 @@ setup: $(VENV)/.ready
 demo: setup
 	@$(BIN)/paxos demo
 
-test: lint
-	@$(BIN)/python -m pytest
+# The core's own tests run under coverage, and all others after them without.
+test: lint coverage
+	@$(BIN)/python -m pytest --ignore=tests/paxos_core
+
+coverage: setup
+	@$(BIN)/python -m coverage run -m pytest tests/paxos_core
+	@$(BIN)/python -m coverage report
 
 # NAMES="store/ gate" for some of them
 mutants: setup
