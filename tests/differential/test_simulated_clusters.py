@@ -112,7 +112,7 @@ FOUND = {
     "our_own_vote_counts_before_the_record": (1, "one value per slot"),
     "a_phase_1_quorum_lacks_one": (2, "P2b: a later ballot proposes the chosen value"),
     "a_phase_2_quorum_lacks_one": (1, "one value per slot"),
-    "a_watermark_vouches_for_any_vote": (46, "commands are applied in one order"),
+    "a_watermark_vouches_for_any_vote": (162, "one value per slot"),
     "chosen_up_to_stands_before_the_values": (36, "the core raises nothing"),
     "votes_are_not_recorded": (0, "durable before sent"),
     "replay_forgets_the_votes": (36, "a promise reveals every vote"),
