@@ -12,7 +12,7 @@ help:
 	@echo "make coverage  the core's own tests, and how much of the core they reach"
 	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
 	@echo "make lint   types, style and import fence alone"
-	@echo "make bench  what each layer costs, in about a minute, and a page that shows it"
+	@echo "make bench  what each layer costs, in one to three minutes, and a page that shows it"
 	@echo "make microbench  what codec, core and framing cost by themselves, in seconds"
 	@echo "make fuzz SECONDS=..  coverage-guided fuzzing of the Python and the C code; FRAMES=.. for so many"
 	@echo "make kmod-test        builds the kernel module, tests it on a Debian kernel in QEMU"
@@ -76,7 +76,7 @@ kmod-figures: setup
 # Seconds. OPTIONS: those of pytest-benchmark
 microbench: setup
 	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-enable --benchmark-only \
-	  --benchmark-columns=median,iqr,ops --benchmark-sort=name --benchmark-max-time=0.3 $(OPTIONS)
+	  --benchmark-columns=median,iqr,rounds --benchmark-sort=name --benchmark-max-time=0.3 $(OPTIONS)
 
 # Every target in turn. Needs clang for the C ones. FOLDER keeps what was found.
 fuzz: setup

@@ -13,7 +13,7 @@ from transports.node.cli.options import output_option
 
 
 @click.group(invoke_without_command=True)
-@click.option("--quick", is_flag=True, help="A rough answer in about a minute.")
+@click.option("--quick", is_flag=True, help="A rough answer in one to three minutes, without hops.")
 @click.option("--report", is_flag=True, help="Also make a page with plots, in the run's folder.")
 @click.option(
     "--save",
@@ -25,18 +25,22 @@ from transports.node.cli.options import output_option
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Go on with the run in this folder, from where it ended.",
 )
-@click.option("--layers", help="Which layers, comma-separated.  [default: all user-space ones]")
+@click.option("--layers", help="Which layers, comma-separated.  [default: all that can run here]")
 @click.option("--rungs", help="Which rungs: echo,hops,quorum,paxos,durable.  [default: all]")
 @click.option("--variants", help="Which cores: python,c,plain-c,kernel.  [default: all]")
 @click.option("--nodes", help="Clusters of how many: 3,5.  [default: the plan's]")
-@click.option("--loads", help="So many outstanding, or open-RATE: 1,64,open-5000.")
-@click.option("--payloads", help="Bytes of a command, or max: 64,1000,max.")
+@click.option("--loads", help="So many outstanding, or open-RATE: 1,64,open-5000.  [default: many]")
+@click.option("--payloads", help="Bytes of a command, or max: 64,1000,max.  [default: many]")
 @click.option(
     "--trials",
     help="Beside the cells: failover,calls,growth, or none.  [default: all, none with --quick]",
 )
 @click.option("--peers", is_flag=True, help="Measure etcd and PySyncObj in the same run.")
-@click.option("--repeats", type=click.IntRange(1, 1000), help="Interleaved repeats.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 1000),
+    help="Interleaved.  [default: 10; --quick: 2]",
+)
 @click.option("--seconds", type=click.FloatRange(0.05, 600), help="How long a load is measured.")
 @click.option("--pin/--no-pin", default=True, help="Keep processes on processors of their own.")
 @click.option("--instrument/--no-instrument", default=True, help="Take the time of a node's parts.")
@@ -49,7 +53,7 @@ from transports.node.cli.options import output_option
 @output_option
 @click.pass_context
 def bench(context: click.Context, /, **options: object) -> None:
-    """Measure what each layer costs: the same load on every rung of every layer.
+    """Measure what each layer costs: the same commands on every rung of every layer.
 
     The rungs: echo (plain sockets), hops (client, leader, follower and back), quorum
     (two followers, the project's transports, no Paxos), paxos (nothing is stored),

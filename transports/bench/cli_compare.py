@@ -27,8 +27,9 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def compare(before: Path, after: Path, threshold: float, output: str) -> None:
     """Compare two saved runs, cell by cell: each ratio with its interval.
 
-    A regression is a cell whose whole interval is worse by more than the threshold.
-    Ends with 0 without one, 1 with one, 2 for a folder that cannot be read.
+    A regression is a cell whose whole interval is worse by more than the threshold, of at
+    least six repeats, or one that failed after. Ends with 0 without one, 1 with one, 2 for
+    a folder that cannot be read.
 
     \b
     Example:
@@ -51,5 +52,5 @@ def compare(before: Path, after: Path, threshold: float, output: str) -> None:
         from transports.node.cli.output import make_console
 
         found.show(make_console())
-    if any(change.regression for change in found.changes):
+    if found.lost or any(change.regression for change in found.changes):
         sys.exit(FAILED)

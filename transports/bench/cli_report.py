@@ -48,7 +48,7 @@ def draw(folder: Path, vm: Path | None = None) -> Path:
     if find_spec("matplotlib") is None:
         raise Failure(
             "the report draws its plots with matplotlib, which is not installed; "
-            "try: pip install 'pluggable-paxos[bench]'"
+            "in a clone: pip install '.[bench]'"
         )
     from transports.bench.reporting import write_report
 

@@ -60,7 +60,7 @@ def check_packages() -> None:
     if find_spec("hdrh") is None:
         raise Failure(
             "the bench keeps latencies in HdrHistograms, and hdrhistogram is not installed; "
-            "try: pip install 'pluggable-paxos[bench]'"
+            "in a clone: pip install '.[bench]'"
         )
 
 
@@ -119,7 +119,8 @@ def read_order(context: click.Context) -> Order:
     kinds = words.read_trials(options["trials"]) if options["trials"] else usual_trials
     trials = [trial.id for trial in plan_trials(kinds, choice.layers)]
     if not cells and not trials:
-        raise Misuse("these options leave nothing to measure: name fewer of them")
+        without = "; --quick has no hops" if options["quick"] else ""
+        raise Misuse(f"these options leave nothing to measure together: leave one out{without}")
     seconds = options["seconds"]
     if seconds is not None and math.isnan(seconds):
         raise Misuse("--seconds: nan is no length of time")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +16,7 @@ from transports.bench.saved.schema import Head
 
 PACKAGES = ("pluggable-paxos", "trio", "msgpack", "msgspec", "pyzmq", "pysyncobj")
 
-MATTERS: Final = ("processor", "kernel", "python", "memory")
+MATTERS: Final = ("processor", "kernel", "python", "memory", "stores")
 """Of the machine: where these differ, so do figures."""
 
 
@@ -69,7 +71,28 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return found | {name: said for name, said in (("commit", _commit()), ("etcd", _etcd())) if said}
+
+
+def _commit() -> str:
+    """Of the checkout that this runs from, and whether it was changed since; "" for none."""
+    here = Path(__file__).parent
+    if not (commit := _say("git", "-C", str(here), "rev-parse", "--short", "HEAD")):
+        return ""
+    changed = _say("git", "-C", str(here), "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}, changed" if changed else commit
+
+
+def _etcd() -> str:
+    return _say("etcd", "--version").partition("\n")[0].removeprefix("etcd Version: ")
+
+
+def _say(*command: str) -> str:
+    """What a program says; "" where it is missing or fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def differences(

@@ -108,7 +108,7 @@ def full_cells(*, peers: bool = True) -> list[Cell]:
 def make_run(
     folder: Path,
     cells: list[Cell] | None = None,
-    repeats: int = 3,
+    repeats: int = 6,
     *,
     slower: float = 1.0,
     place: str = "host",

@@ -160,8 +160,8 @@ def test_what_is_no_run_is_refused(tmp_path: Path, command: str) -> None:
 
 def test_a_regression_has_a_status(tmp_path: Path) -> None:
     cells = full_cells()[:3]
-    before = make_run(tmp_path / "a", cells, 4)
-    after = make_run(tmp_path / "b", cells, 4, slower=1.5)
+    before = make_run(tmp_path / "a", cells)
+    after = make_run(tmp_path / "b", cells, slower=1.5)
     done = paxos("bench", "compare", before, after)
     assert done.returncode == 1
     assert "6 of 6 figures are worse" in done.stdout

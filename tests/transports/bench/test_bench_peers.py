@@ -129,7 +129,7 @@ def test_a_missing_peer_says_how_it_is_had(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(pysyncobj, "find_spec", lambda _name: None)
     stand = Stand("etcd", "durable", "best", 3)
     assert "apt-get install etcd-server" in EtcdKind().unavailable(stand)
-    assert "pluggable-paxos[peers]" in PySyncObjKind().unavailable(stand)
+    assert "pip install '.[peers]'" in PySyncObjKind().unavailable(stand)
     assert "apt-get install make gcc" in PlainCKind().unavailable(stand)
     monkeypatch.setattr(plain_c, "SOURCES", tmp_path)
     assert "in a checkout" in PlainCKind().unavailable(stand)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from paxos_core.config import Limits, SessionLimits, Timing
 from transports.bench.ladder.pins import choose_pins
 from transports.bench.ladder.schedule import Engine, Progress, run_turns
 from transports.bench.machine import describe_machine, differences, versions
@@ -25,6 +26,8 @@ from transports.bench.saved.schema import Cell, Effort, Head
 from transports.node.cli.failures import Interrupted
 from transports.node.cli.running import run
 
+DEFAULTS: Final = (Timing(), Limits(), SessionLimits())
+"""Of the nodes: so that a run before a default was changed can be told from one after."""
 WHEN: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -67,7 +70,7 @@ def _settings() -> dict[str, str | int | float | bool]:
     return {
         "log_bytes_max": LOG_BYTES_MAX,
         "batch": "whatever one drain yields",
-        "other settings of the nodes": "the defaults",
+        **{f"nodes' {name}": value for part in DEFAULTS for name, value in asdict(part).items()},
     }
 
 

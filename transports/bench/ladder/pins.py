@@ -1,8 +1,9 @@
 """Which processors each process may use: the same for every layer, so that none is lucky.
 
-With two processors the leader and the client share one, since each waits while the other
-works, and the followers have the other. Of the placements that were tried this was the one
-that came closest to what the kernel does by itself.
+With two or three processors the leader and the client share one, since each waits while the
+other works, and the followers have another. Of the placements that were tried this was the one
+that came closest to what the kernel does by itself. With four or more, leader and client have
+one each and the followers the rest.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ def choose_pins() -> dict[str, list[int]]:
     free = sorted(os.sched_getaffinity(0))
     if len(free) < 2 or not _may_pin(free):
         return {}
+    if len(free) >= 4:
+        first, second, *rest = free
+        return {"leader": [first], "client": [second], "follower": rest, "echo": [rest[0]]}
     first, second = free[:2]
     return {"leader": [first], "client": [first], "follower": [second], "echo": [second]}
 

@@ -38,7 +38,7 @@ class PySyncObjKind:
     def unavailable(self, stand: Stand) -> str:
         """It comes from PyPI."""
         if find_spec("pysyncobj") is None:
-            return "PySyncObj is not installed: pip install 'pluggable-paxos[peers]'"
+            return "PySyncObj is not installed: in a clone, pip install '.[peers]'"
         return ""
 
     def open(self, stand: Stand, ground: Ground) -> AbstractAsyncContextManager[Running]:

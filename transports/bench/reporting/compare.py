@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from transports.bench.machine import differences
 from transports.bench.reporting.select import Figures, load_figures
-from transports.bench.reporting.statistics import Interval, free_ratio
+from transports.bench.reporting.statistics import REPEATS_MIN, Interval, free_ratio
 from transports.bench.reporting.words import times
 from transports.bench.saved.files import SavedRun
 from transports.bench.saved.schema import Effort
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COMPARED: Final = {"p50_us": "median latency", "per_second": "commands a second"}
+NAMED_MAX: Final = 4
 MORE_IS_BETTER: Final = ("per_second",)
 
 
@@ -43,6 +44,8 @@ class Comparison:
 
     changes: list[Change]
     warnings: list[str]
+    lost: list[str]
+    """Cells that had a figure before and failed after."""
 
     def show(self, console: Console) -> None:
         """For people: regressions first."""
@@ -60,6 +63,8 @@ class Comparison:
         console.print(table)
         for warning in self.warnings:
             console.print(warning, soft_wrap=True)
+        for cell in self.lost:
+            console.print(f"{cell} failed in the run after", soft_wrap=True)
         worse = sum(change.regression for change in self.changes)
         console.print(f"{worse} of {len(self.changes)} figures are worse")
 
@@ -68,6 +73,7 @@ class Comparison:
         return {
             "changes": [asdict(c) | {"verdict": c.verdict} for c in self.changes],
             "warnings": self.warnings,
+            "lost": self.lost,
         }
 
 
@@ -81,7 +87,9 @@ def compare_runs(before: SavedRun, after: SavedRun, threshold: float) -> Compari
         for metric in COMPARED
         if (change := _change(old, new, cell, metric, threshold))
     ]
-    return Comparison(changes, _warnings(before, after, new, old))
+    failed = {failure.cell for failure in new.failures} - set(new.samples)
+    lost = sorted(failed & set(old.samples))
+    return Comparison(changes, _warnings(before, after, new, old), lost)
 
 
 def _change(old: Figures, new: Figures, cell: str, metric: str, threshold: float) -> Change | None:
@@ -91,9 +99,7 @@ def _change(old: Figures, new: Figures, cell: str, metric: str, threshold: float
         return None
     more, less = ratio.low > 1 + threshold, ratio.high < 1 / (1 + threshold)
     worse, better = (less, more) if metric in MORE_IS_BETTER else (more, less)
-    # One repeat has no interval: a difference of two single figures proves nothing.
-    certain = len(after) > 1 and len(before) > 1
-    return Change(cell, metric, ratio, worse and certain, better and certain)
+    return Change(cell, metric, ratio, worse and ratio.certain, better and ratio.certain)
 
 
 def _times(effort: Effort) -> tuple[int, float, float]:
@@ -128,7 +134,21 @@ def _warnings(before: SavedRun, after: SavedRun, new: Figures, old: Figures) -> 
         warnings.append("the two runs took their figures for different times")
     if first.pins != second.pins or first.settings != second.settings:
         warnings.append("the nodes' settings or pins differ")
-    missing = len(set(old.samples) ^ set(new.samples))
-    if missing:
-        warnings.append(f"{missing} cells are in one of the runs alone")
+    counts = (len(repeats) for run in (old, new) for repeats in run.samples.values())
+    few = min(counts, default=REPEATS_MIN)
+    if few < REPEATS_MIN:
+        warnings.append(
+            f"some cells have {few} repeats: with fewer than {REPEATS_MIN} no change is certain"
+        )
+    warnings += _alone("before", set(old.samples) - set(new.samples))
+    warnings += _alone("after", set(new.samples) - set(old.samples))
     return warnings
+
+
+def _alone(run: str, cells: set[str]) -> list[str]:
+    """A line for the cells that one run has and the other has not."""
+    if not cells:
+        return []
+    rest = ", ..." if len(cells) > NAMED_MAX else ""
+    shown = ", ".join(sorted(cells)[:NAMED_MAX]) + rest
+    return [f"{len(cells)} cells are in the run {run} alone: {shown}"]

@@ -8,6 +8,7 @@ from html import escape
 
 from transports.bench.reporting import notes, tables
 from transports.bench.reporting.select import Figures
+from transports.bench.reporting.sentences import NOTHING
 from transports.bench.reporting.tables import Table
 
 STYLE = """
@@ -105,11 +106,15 @@ def _nav(host: Part, vm: Part | None) -> str:
 
 
 def _answer(part: Part) -> str:
-    lead = next((d.sentence for d in part.drawings if d.name.endswith("ladder")), "")
-    second = next((d.sentence for d in part.drawings if d.name.endswith("throughput")), "")
+    said = [
+        d.sentence
+        for d in part.drawings
+        if d.name.endswith(("ladder", "throughput")) and d.sentence != NOTHING
+    ]
     return (
-        f'<section id="{part.prefix}answer"><p class="lead">{escape(lead)} {escape(second)}</p>'
+        f'<section id="{part.prefix}answer"><p class="lead">{escape(" ".join(said))}</p>'
         + _table(tables.layers(part.figures))
+        + _table(tables.rungs(part.figures))
         + '<p class="soft">Alone: one command outstanding, from submission to result. Processor '
         "time, system calls and voluntary context switches are for one command alone, of all "
         "nodes and the client together. To TCP: on the same link.</p></section>"

@@ -27,7 +27,7 @@ SENTENCES: Final = (
 
 def to_markdown(figures: Figures) -> str:
     """Tables, what they show, and on what it was measured."""
-    blocks = [_table(tables.layers(figures))]
+    blocks = [_table(tables.layers(figures)), _table(tables.rungs(figures))]
     said = [say(figures) for say in SENTENCES]
     blocks.append("\n".join(f"- {text}" for text in said if text != sentences.NOTHING))
     blocks += [

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from transports.bench.reporting.select import Figures
 from transports.bench.reporting.statistics import OUTLIER_SCORE, outliers
 from transports.bench.reporting.words import rate, us
 from transports.bench.summary import grouped
 
 OUTLIERS_MAX = 40
+NODES = "nodes' "
+INTERVAL = (
+    "95 %, percentile bootstrap of the median, 2,000 resamples; of fewer than six repeats the "
+    "least and the most, and nothing is claimed of them"
+)
 
 
 def skipped(figures: Figures) -> list[str]:
@@ -58,8 +65,17 @@ def method(figures: Figures) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{name} {found}" for name, found in head.versions.items())),
         ("processors of each role", pins or "any"),
         ("nodes take the time of their parts", "yes" if effort.instrument else "no"),
-        *((name, str(value)) for name, value in head.settings.items()),
+        *_settings(head.settings),
         ("outlier", f"a modified z-score above {OUTLIER_SCORE:g}, by the median deviation"),
-        ("interval", "95 %, percentile bootstrap of the median, 2,000 resamples"),
+        ("interval", INTERVAL),
         ("repeats it", head.command),
     ]
+
+
+def _settings(settings: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Those of the nodes on one line: there are many."""
+    of_nodes = {k.removeprefix(NODES): v for k, v in settings.items() if k.startswith(NODES)}
+    rows = [(k, str(v)) for k, v in settings.items() if not k.startswith(NODES)]
+    if of_nodes:
+        rows.append(("nodes", ", ".join(f"{name} {value}" for name, value in of_nodes.items())))
+    return rows

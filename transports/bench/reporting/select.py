@@ -165,7 +165,7 @@ def paxos(figures: Figures, layer: str, outstanding: int = 1) -> str | None:
 
 
 def most_outstanding(figures: Figures) -> int:
-    """The largest closed loop that the layers share; 1 if there is no other."""
+    """The largest closed loop that a layer has a figure of; 1 if there is no other."""
     found = [
         number
         for number in (1024, 256, 64, 8)

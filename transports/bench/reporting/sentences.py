@@ -64,11 +64,11 @@ def throughput(figures: Figures) -> str:
     span = figures.ratio(best, paxos(figures, last, outstanding), "per_second")
     clear = ahead is not None and ahead.excludes(1)
     tied = "" if clear else f", no more than noise before {title(second)}"
-    return (
-        f"With {outstanding:,} outstanding {title(first)} carries most, {rate(most.median)}{tied}; "
-        f"the least is that of {title(last)}, {rate(least.median)}"
-        + (f": the first has {times(span)} of it." if span else ".")
-    )
+    carries = f"With {outstanding:,} outstanding {title(first)} carries most, {rate(most.median)}"
+    if len(ranked) == 2 and not clear:
+        return f"{carries}{tied}, {rate(least.median)}."
+    beside = f"; {times(span)} what {title(last)} does" if span else f"; {title(last)} does"
+    return f"{carries}{tied}{beside}, {rate(least.median)}."
 
 
 def clients(figures: Figures) -> str:
@@ -168,10 +168,10 @@ def failover(figures: Figures) -> str:
     said = f"Until the next answer it took {least:.2f} s over {title(first)}"
     if most < 3 * least:
         return (
-            f"{said} and at most {most:.2f} s, over {title(last)}: an election's time-out, "
-            "not the layer, decides it."
+            f"{said} and at most {most:.2f} s, over {title(last)}, one kill each: nothing that "
+            "tells a layer from an election's luck."
         )
-    return f"{said} and {most:.2f} s over {title(last)}."
+    return f"{said} and {most:.2f} s over {title(last)}, one kill each."
 
 
 def cores(figures: Figures) -> str:

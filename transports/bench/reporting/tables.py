@@ -9,7 +9,7 @@ from typing import Final
 from transports.bench.reporting.aims import judge
 from transports.bench.reporting.select import METRICS, Figures, most_outstanding, paxos
 from transports.bench.reporting.words import PEERS, few, rate, spread, times, title, us
-from transports.bench.saved.schema import Closed, Open
+from transports.bench.saved.schema import RUNGS, Closed, Open
 
 NONE: Final = "-"
 
@@ -56,7 +56,7 @@ def layers(figures: Figures) -> Table:
         )
     return Table(
         "What each layer costs: three nodes, 64-byte commands, the Python core. Medians, with "
-        "95 % intervals in parentheses.",
+        "95 % intervals in parentheses (of fewer than six repeats: the least and the most).",
         (
             "layer",
             "alone, median",
@@ -69,6 +69,22 @@ def layers(figures: Figures) -> Table:
             "switches",
         ),
         rows,
+    )
+
+
+def rungs(figures: Figures) -> Table:
+    """The ladder as numbers: each layer on each of its rungs."""
+    rows = []
+    for layer in figures.layers():
+        core = "kernel" if layer == "kmod-replica" else "python"
+        cells = [
+            figures.find(layer, rung, core if rung in ("paxos", "durable") else "")
+            for rung in RUNGS
+        ]
+        found = [figures.interval(cell, "p50_us") for cell in cells]
+        rows.append((title(layer), *(spread(value, us) if value else NONE for value in found)))
+    return Table(
+        "The ladder: one 64-byte command alone on each rung, median.", ("layer", *RUNGS), rows
     )
 
 
@@ -180,7 +196,7 @@ def _plan(load: Open) -> str:
 
 def aims(figures: Figures) -> Table:
     """What was to be reached."""
-    words = {True: "yes", False: "no", None: "open"}
+    words = {True: "yes", False: "no", None: "too few repeats to say"}
     return Table(
         "The aims of this project, judged by this run.",
         ("figure", "aim", "measured", "reached"),

@@ -86,7 +86,7 @@ class LazyGroup(click.Group):
                 raise Failure(f"{cmd_name} is not part of this installation") from error
             raise Failure(
                 f"{cmd_name} needs the module {error.name}, which is not installed here; "
-                "try: pip install 'pluggable-paxos[bench,peers]'"
+                "in a clone: pip install '.[bench,peers]'"
             ) from error
         assert isinstance(command, click.Command)
         return command

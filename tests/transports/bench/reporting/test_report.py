@@ -18,7 +18,7 @@ from transports.bench.reporting.compare import compare_runs
 from transports.bench.reporting.markdown import to_markdown
 from transports.bench.reporting.select import Figures, load_figures
 from transports.bench.saved.files import RunError, read_run
-from transports.bench.saved.schema import Cell, Closed
+from transports.bench.saved.schema import Cell, Closed, Failure
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +151,28 @@ def test_aims_are_judged(figures: Figures) -> None:
     assert aims["Ethernet or UDP with the C core, alone, median"].reached is False
 
 
-def test_an_aim_without_a_figure_stays_open(tmp_path: Path) -> None:
+def test_an_aim_without_a_figure_is_left_out(tmp_path: Path) -> None:
     cells = [Cell(layer="tcp", rung="echo", load=Closed(outstanding=1))]
-    figures = load_figures(read_run(make_run(tmp_path / "run", cells, 1)))
-    assert {aim.reached for aim in judge(figures)} == {None}
+    assert judge(load_figures(read_run(make_run(tmp_path / "run", cells)))) == []
+
+
+def test_few_repeats_prove_nothing(tmp_path: Path) -> None:
+    cells = full_cells()
+    few = read_run(make_run(tmp_path / "few", cells, 5))
+    slower = read_run(make_run(tmp_path / "slower", cells, 5, slower=2.0))
+    assert {aim.reached for aim in judge(load_figures(few))} == {None}
+    found = compare_runs(few, slower, 0.05)
+    assert not any(change.regression for change in found.changes)
+    assert "some cells have 5 repeats: with fewer than 6 no change is certain" in found.warnings
+
+
+def test_a_cell_that_failed_after_is_named(tmp_path: Path) -> None:
+    cells = full_cells()[:2]
+    failure = Failure(cell=cells[1].id, repeat=0, reason="node 2 ended")
+    before = read_run(make_run(tmp_path / "a", cells))
+    after = read_run(make_run(tmp_path / "b", cells[:1], extra=(failure,)))
+    found = compare_runs(before, after, 0.05)
+    assert found.lost == [cells[1].id]
 
 
 def test_the_page_of_the_docs_has_tables_and_the_command(figures: Figures) -> None:
@@ -165,8 +183,8 @@ def test_the_page_of_the_docs_has_tables_and_the_command(figures: Figures) -> No
 
 
 def test_a_slower_run_is_a_regression(tmp_path: Path) -> None:
-    before = make_run(tmp_path / "a", repeats=5)
-    after = make_run(tmp_path / "b", repeats=5, slower=1.3)
+    before = make_run(tmp_path / "a", repeats=6)
+    after = make_run(tmp_path / "b", repeats=6, slower=1.3)
     found = compare_runs(read_run(before), read_run(after), 0.05)
     assert all(change.regression for change in found.changes)
     back = compare_runs(read_run(after), read_run(before), 0.05)
@@ -182,4 +200,4 @@ def test_what_makes_runs_unlike_is_said(tmp_path: Path) -> None:
     warnings = " ".join(compare_runs(before, after, 0.05).warnings)
     assert "emulated machine" in warnings
     assert "different times" in warnings
-    assert "1 cells are in one of the runs alone" in warnings
+    assert f"1 cells are in the run before alone: {cells[0].id}" in warnings

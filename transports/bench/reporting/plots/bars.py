@@ -82,10 +82,10 @@ def _stacked(
             panel.text(left, place, words, va="center", fontsize=9, color=INK)
         panel.margins(x=0.25 if "idle" in rows[number][0][1] else 0.12)
         panel.set_title(f"{number:,} outstanding")
-        panel.set_xlabel(label)
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(rows[1])), [title(layer) for layer, _ in rows[1]])
     panels[0].invert_yaxis()
+    figure.supxlabel(label, fontsize=10, color=INK)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9

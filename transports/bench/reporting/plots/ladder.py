@@ -32,14 +32,17 @@ def ladder(figures: Figures) -> Figure | None:
     figure, (panel,) = new_figure(size=(8.6, 1.4 + 0.42 * len(layers)))
     for rung in RUNGS:
         colour, marker = RUNG_STYLES[rung]
+        drawn = False
         for place, layer in enumerate(layers):
             variant = "" if rung in ("echo", "hops", "quorum") else _variant(layer)
             found = figures.interval(figures.find(layer, rung, variant), "p50_us")
             if found is None:
                 continue
+            drawn = True
             panel.plot([found.low, found.high], [place, place], color=colour, linewidth=2, zorder=2)
             panel.plot(found.median, place, marker, color=colour, markersize=8, zorder=3)
-        panel.plot([], [], marker, color=colour, label=RUNG_WORDS[rung])
+        if drawn:
+            panel.plot([], [], marker, color=colour, label=RUNG_WORDS[rung])
     _without_python(figures, panel, layers)
     panel.set_xscale("log")
     panel.set_yticks(range(len(layers)), [title(layer) for layer in layers])
