@@ -41,7 +41,7 @@ class FaultRunner:
                     simulation.say("the quorums can spare no disk: it is left out")
                     return
             case "die":
-                simulation.end_client(chance.below(len(simulation.plan.clients)))
+                simulation.seats.end(chance.below(len(simulation.plan.clients)))
             case "churn":
                 self._churn(simulation.now + fault.duration, chance)
             case "mute":

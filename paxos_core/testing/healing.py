@@ -145,7 +145,7 @@ class Healing:
         for endpoint, client in self._simulation.clients.items():
             command = b"f%d" % (endpoint + self._number * NAMES)
             self._finals.add(command)
-            self._simulation.submit(client, [command])
+            self._simulation.seats.submit(client, [command])
 
     def _agree(self) -> bool:
         services = [node.service for node in self._living()]

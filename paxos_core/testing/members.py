@@ -10,6 +10,8 @@ from paxos_core.testing.disk import Disk
 from paxos_core.testing.plan import TICK_UNITS
 from paxos_core.types import NodeId, WriteId
 
+CLUSTER = 0x51
+
 
 class SimulatedNode:
     """One member: its service while it runs, and what outlives it."""

@@ -12,11 +12,9 @@ within bounds. Between two rounds nothing happens for a while, and the leader st
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from paxos_core.client import Client, Overloaded
 from paxos_core.codec import HEADER_BYTES, Codec, DecodeError
 from paxos_core.config import ReplicaConfig
 from paxos_core.durable import DurableState, RawRecord, Record, decode_record
@@ -35,19 +33,17 @@ from paxos_core.testing.faults import FaultRunner
 from paxos_core.testing.healing import Healing
 from paxos_core.testing.history import History
 from paxos_core.testing.machine import Ledger
-from paxos_core.testing.members import SimulatedClient, SimulatedNode
+from paxos_core.testing.members import CLUSTER, SimulatedNode
 from paxos_core.testing.network import Network
 from paxos_core.testing.options import Options
 from paxos_core.testing.plan import TICK_UNITS, UNITS_PER_SECOND, Plan, draw_plan, redraw_plan
+from paxos_core.testing.seats import Seats
 from paxos_core.testing.storage import read_disk
 from paxos_core.types import NodeId, WriteId
 
-CLUSTER = 0x51
-SUCCESSOR = 1000
-"""How far the endpoint of a client is from that of the next one in its place."""
 STEPS_MAX = 40_000
 """Of one round."""
-_NODE, _GARBAGE, _CLIENT = 11, 12, 13
+_NODE, _GARBAGE = 11, 12
 
 Act = Callable[..., None]
 
@@ -90,9 +86,8 @@ class Simulation:
         self._garbage = stream(options.seed, _GARBAGE)
         self._foreign = foreign_nodes(options.seed, options.core, plan.quorums)
         self.nodes = {node: self._make_node(node, plan) for node in plan.quorums.members}
-        self._seats = [self._make_client(c) for c in plan.clients]
-        """Who takes the submissions of each of the plan's clients: the first, or its successor."""
-        self.clients = {client.client.config.endpoint: client for client in self._seats}
+        self.seats = Seats(self)
+        self.clients = self.seats.clients
         self.faults = FaultRunner(self)
         self.healing = Healing(self)
         self._fill_heap(plan)
@@ -120,18 +115,9 @@ class Simulation:
             record = decode_record(record.data)
         self.history.durable(node_id, record)
 
-    def _make_client(self, config: Any) -> SimulatedClient:
-        self.history.opened(config.endpoint)
-        client = SimulatedClient(Client(config), Codec(CLUSTER, config.endpoint))
-        chance = stream(self.options.seed, _CLIENT, config.endpoint)
-        skew = self.plan.skew_permille
-        client.period_units = TICK_UNITS + chance.between(-skew, skew) * TICK_UNITS // 1000
-        self.at(config.endpoint % TICK_UNITS, self._tick_client, client)
-        return client
-
     def _fill_heap(self, plan: Plan) -> None:
         for submission in plan.submissions:
-            self.at(submission.at, self._submit_at, submission.client, submission.commands)
+            self.at(submission.at, self.seats.submit_at, submission.client, submission.commands)
         for fault in plan.faults:
             self.at(fault.start, self.faults.begin, fault)
         self.at(plan.chaos_units, self.healing.begin)
@@ -350,7 +336,7 @@ class Simulation:
 
     def lose_late_frames(self) -> None:
         """What is still on its way a tick from now is lost."""
-        late = (self._receive, self._receive_client)
+        late = (self._receive, self.seats.receive)
         limit = self.now + TICK_UNITS
         self._heap = [e for e in self._heap if e[0] <= limit or e[2] not in late]
         heapify(self._heap)
@@ -364,7 +350,7 @@ class Simulation:
         if type(message) is RawFrame:
             message = self._read_raw(to, frame)
         self.history.sent(node.id, message)
-        self._put(node.id, to, frame, message)
+        self.put(node.id, to, frame, message)
 
     def _read_raw(self, to: NodeId, frame: bytes) -> Message:
         """What a foreign core says; one object for one message to several, as with Python's."""
@@ -379,7 +365,8 @@ class Simulation:
         self._last_raw = (frame, to, message)
         return message
 
-    def _put(self, sender: NodeId, to: NodeId, frame: bytes, message: Message) -> None:
+    def put(self, sender: NodeId, to: NodeId, frame: bytes, message: Message) -> None:
+        """Hand a frame to the network. Raises `Violation` for one that is too large."""
         if len(frame) > self.plan.frame_bytes_max:
             raise Violation(
                 "frames fit",
@@ -435,7 +422,7 @@ class Simulation:
         if node is None:
             client = self.clients.get(to)
             if client is not None:
-                self.at(delay, self._receive_client, client, frame)
+                self.at(delay, self.seats.receive, client, frame)
             return
         # As `at` does; most events are made here.
         self._sequence += 1
@@ -469,69 +456,6 @@ class Simulation:
         for frame in backlog:
             node.service.receive(*node.codec.decode(frame))
         self.pump(node)
-
-    # Clients
-
-    def end_client(self, seat: int) -> None:
-        """The process of a client ends; another begins, with an endpoint of its own."""
-        old = self._seats[seat]
-        endpoint = old.client.config.endpoint
-        self.history.counts["client died"] += 1
-        if old.client.outstanding:
-            self.history.counts["client died waiting"] += 1
-        self.say(f"{endpoint} died")
-        old.dead = True
-        del self.clients[endpoint]
-        new = self._make_client(replace(old.client.config, endpoint=endpoint + SUCCESSOR))
-        self.clients[endpoint + SUCCESSOR] = self._seats[seat] = new
-
-    def _submit_at(self, seat: int, commands: list[bytes]) -> None:
-        self._submit(self._seats[seat], commands)
-
-    def _submit(self, client: SimulatedClient, commands: list[bytes]) -> None:
-        try:
-            ticket = client.client.submit(commands)
-        except Overloaded:
-            self.history.counts["client queue full"] += 1
-            return
-        assert ticket == len(client.commands)
-        client.commands += commands
-        self.history.submitted.update(commands)
-        self.pump_client(client)
-
-    def submit(self, client: SimulatedClient, commands: list[bytes]) -> None:
-        """Give `client` commands now."""
-        self._submit(client, commands)
-
-    def _tick_client(self, client: SimulatedClient, _: None) -> None:
-        if client.dead:
-            return
-        self.at(client.period_units, self._tick_client, client)
-        waits = client.client.outstanding
-        client.client.tick()
-        if waits:
-            self.pump_client(client)
-
-    def _receive_client(self, client: SimulatedClient, frame: bytes) -> None:
-        if client.dead:
-            return
-        client.client.receive(*client.codec.decode(frame))
-        self.pump_client(client)
-
-    def pump_client(self, client: SimulatedClient) -> None:
-        """Send what the client has to send, and note what ended."""
-        ready = client.client.take()
-        endpoint = client.client.config.endpoint
-        for to, message in ready.messages:
-            self._put(endpoint, to, client.codec.encode(message), message)
-        for completion in ready.completions:
-            for ticket, outcome in enumerate(completion.outcomes, completion.ticket):
-                command = client.commands[ticket]
-                if not command:
-                    raise Violation("one outcome per command", f"ticket {ticket} ends twice")
-                client.commands[ticket] = b""
-                self.say(f"{endpoint} {command[:12]!r} ended in {outcome!r}")
-                self.history.ended(command, outcome)
 
 
 def simulate(

@@ -46,7 +46,7 @@ class Cluster:
         (client,) = self.simulation.clients.values()
         command = b"w%d" % self.submitted
         self.submitted += 1
-        self.simulation.submit(client, [command])
+        self.simulation.seats.submit(client, [command])
         end = self.simulation.now + limit_units
         while command not in self.simulation.history.ledger:
             self.simulation.one_step()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -97,7 +99,6 @@ def simulate(
       paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
     from paxos_core.testing import Options
-    from transports.node.cli.simulate.campaign import run_campaign
 
     chosen = read_seeds(seed, seeds)
     base = Options(
@@ -114,22 +115,26 @@ def simulate(
         _trace(base, len(chosen))
         return
     meter = _Meter(len(chosen), _open_ledger(ledger, base))
+    tell = partial(show, meter.totals, output, counts=counts, of=len(chosen))
+    _carry_out(base, chosen, meter, tell, jobs=jobs, shrink=minimise, failures_max=failures)
+
+
+def _carry_out(
+    base: Options, chosen: range, meter: _Meter, tell: Callable[[], None], **how: Any
+) -> None:
+    """Run the seeds that are left; keep and tell what was done, and end as it ended."""
+    from transports.node.cli.simulate.campaign import run_campaign
+
+    left = chosen[meter.totals.seeds :]
+    interrupted = False
     try:
-        run_campaign(
-            base,
-            chosen[meter.totals.seeds :],
-            jobs,
-            shrink=minimise,
-            failures_max=failures,
-            progress=meter.note,
-            totals=meter.totals,
-        )
+        run_campaign(base, left, progress=meter.note, totals=meter.totals, **how)
     except KeyboardInterrupt:
-        meter.save()
-        show(meter.totals, output, counts=counts, of=len(chosen))
-        raise Interrupted(SIGINT) from None
+        interrupted = True
     meter.save()
-    show(meter.totals, output, counts=counts, of=len(chosen))
+    tell()
+    if interrupted:
+        raise Interrupted(SIGINT)
     if meter.totals.failures:
         sys.exit(FAILED)
 
