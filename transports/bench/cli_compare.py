@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def compare(before: Path, after: Path, threshold: float, output: str) -> None:
     from transports.bench.reporting.compare import compare_runs
     from transports.bench.saved.files import RunError, read_run
 
+    if math.isnan(threshold):
+        raise Misuse("--threshold: nan is no share")
     try:
         found = compare_runs(read_run(before), read_run(after), threshold / 100)
     except RunError as error:

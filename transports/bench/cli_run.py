@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transports.bench.ladder.command import Order
     from transports.bench.saved.files import SavedRun
 
+LISTS = ("layers", "rungs", "variants", "nodes", "loads", "payloads", "trials")
 OUTSIDE = ("save", "resume", "report", "output", "directory", "place")
 """Options that say where things go, and not what is measured."""
 
@@ -27,18 +28,23 @@ def measure(context: click.Context) -> None:
     options = context.params
     if options["resume"]:
         check_resume(context)
-    check_packages()
+    check_packages(report=options["report"])
     try:
         saved = _resume(options) if options["resume"] else _new(context)
     except RunError as error:
         raise Failure(str(error)) from error
     show(saved, options["output"])
     if options["report"]:
-        _report(saved.folder)
-    failed = [entry for entry in saved.entries if type(entry).__name__ == "Failure"]
-    if failed:
+        try:
+            _report(saved.folder)
+        except RunError as error:
+            raise Failure(str(error)) from error
+    if failed := saved.failures():
         noun = "measurement" if len(failed) == 1 else "measurements"
-        raise Failure(f"{len(failed)} {noun} gave no figure; {saved.folder} says which, and why")
+        raise Failure(
+            f"{len(failed)} {noun} gave no figure; {saved.folder} says which, and why; "
+            "--resume tries them again"
+        )
 
 
 def check_resume(context: click.Context) -> None:
@@ -53,13 +59,18 @@ def check_resume(context: click.Context) -> None:
             )
 
 
-def check_packages() -> None:
+def check_packages(*, report: bool) -> None:
     """Raises `Failure` if what the bench needs beyond the base is not installed."""
     from importlib.util import find_spec
 
     if find_spec("hdrh") is None:
         raise Failure(
             "the bench keeps latencies in HdrHistograms, and hdrhistogram is not installed; "
+            "in a clone: pip install '.[bench]'"
+        )
+    if report and find_spec("matplotlib") is None:
+        raise Failure(
+            "--report draws with matplotlib, which is not installed; "
             "in a clone: pip install '.[bench]'"
         )
 
@@ -99,6 +110,9 @@ def read_order(context: click.Context) -> Order:
     from transports.bench.saved.schema import RUNGS, Effort
 
     options = context.params
+    for name in LISTS:
+        if options[name] == "":
+            raise Misuse(f"--{name}: names nothing; leave it out for all")
     rows, layers, usual = (FULL_ROWS, HOST_LAYERS, FULL)
     if options["quick"]:
         rows, usual = QUICK_ROWS, QUICK
@@ -107,9 +121,13 @@ def read_order(context: click.Context) -> Order:
     choice = Choice(
         layers=words.read_layers(options["layers"]) if options["layers"] else layers,
         rungs=words.read_rungs(options["rungs"]) if options["rungs"] else RUNGS,
-        variants=words.read_variants(options["variants"]) if options["variants"] else (),
+        variants=words.read_variants(options["variants"])
+        if options["variants"] is not None
+        else (),
         loads=words.read_loads(options["loads"]) if options["loads"] else (),
-        payloads=words.read_payloads(options["payloads"]) if options["payloads"] else (),
+        payloads=words.read_payloads(options["payloads"])
+        if options["payloads"] is not None
+        else (),
         nodes=words.read_nodes(options["nodes"]) if options["nodes"] else (),
         peers=options["peers"],
     )

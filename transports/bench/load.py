@@ -173,6 +173,10 @@ async def _planned(client: Client, job: Job, command: bytes, meter: Meter) -> in
                 first = _post(client, [command] * count, note, first)
                 plan.left += count
             await timer.wait()
+    if not failure and (count := plan.due(meter.end_ns - 1)) > 0:
+        # Whoever was kept from sending is charged with it as well.
+        first = _post(client, [command] * count, note, first)
+        plan.left += count
     while ended < plan.left and not failure:
         changed = trio.Event()
         await changed.wait()

@@ -45,8 +45,9 @@ class Meter:
     In a closed loop a command's time begins when it leaves, and it belongs to the window in
     which it ends. In an open one its time begins when it was planned to leave, and it belongs
     to the window in which that was, however late it ends: a server that stalls is charged with
-    all that waited for it. `tell` gives what the process says of itself at both ends of the
-    window.
+    all that waited for it. The window is as long as the job says, whatever happens at its ends.
+    `tell` gives what the process says of itself at both ends; costs are read from outside then,
+    and belong to the commands that ended between the two looks (`costed`).
     """
 
     def __init__(self, job: Job, tell: Callable[[], Message] = dict) -> None:
@@ -56,10 +57,15 @@ class Meter:
         self._end_ns = self._warm_until_ns + int(job.seconds * NS)
         self._planned = isinstance(job.load, Open)
         self._first_ns = 0
-        self._last_ns = 0
         self._closed = False
         self._counts: Counter[int] = Counter()
         self.commands = 0
+        self._costed = 0
+
+    @property
+    def end_ns(self) -> int:
+        """When the window closes."""
+        return self._end_ns
 
     def is_open(self, now_ns: int) -> bool:
         """Whether more commands should leave, or, in an open loop, be planned for `now_ns`."""
@@ -67,19 +73,19 @@ class Meter:
 
     def ended(self, begun_ns: int, count: int, now_ns: int) -> None:
         """`count` commands that began together ended well just now."""
-        if (begun_ns if self._planned else now_ns) < self._warm_until_ns:
+        moment = begun_ns if self._planned else now_ns
+        if moment < self._warm_until_ns:
             return
         if now_ns > self._end_ns:
             self.close()
-            if not self._planned or begun_ns >= self._end_ns:
-                return
+        if moment >= self._end_ns:
+            return
         if not self._first_ns:
             self._first_ns = now_ns
             say({"measuring": self._tell()})
-            if not self._planned:
-                # What ended with this one took its time before the window.
-                return
-        self._last_ns = now_ns
+        elif now_ns != self._first_ns and not self._closed:
+            # What ended with the first took its time before the look.
+            self._costed += count
         self.commands += count
         self._counts[(now_ns - begun_ns) // RESOLUTION_NS] += count
 
@@ -90,16 +96,17 @@ class Meter:
             say({"measured": self._tell()})
 
     def result(self) -> Message:
-        """For `say`: commands, seconds, and the histogram as HdrHistogram encodes it.
+        """For `say`: commands, of how many the costs are, seconds, and the histogram, encoded.
 
         Raises `ValueError` if too few commands ended in the window.
         """
         self.close()
-        if not self.commands:
+        if not self.commands or not (self._costed or self._planned):
             raise ValueError("too few commands ended within the time: give it more")
         return {
             "commands": self.commands,
-            "seconds": (self._last_ns - self._first_ns) / NS,
+            "costed": self._costed,
+            "seconds": (self._end_ns - self._warm_until_ns) / NS,
             "histogram": self._histogram(),
         }
 

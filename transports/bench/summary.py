@@ -74,9 +74,7 @@ class Summary:
                 for name, found in self.samples.items()
             },
             "skipped": self.saved.skipped(),
-            "failures": [
-                msgspec.to_builtins(e) for e in self.saved.entries if isinstance(e, Failure)
-            ],
+            "failures": [msgspec.to_builtins(failure) for failure in self.saved.failures()],
         }
 
 
@@ -102,15 +100,20 @@ def summarise_run(saved: SavedRun) -> Summary:
     return Summary(saved, dict(by_cell))
 
 
+def costed(sample: Sample) -> int:
+    """Of how many commands a sample's costs are. Of an old run that did not say: of all."""
+    return sample.costed or sample.commands
+
+
 def cpu_us(sample: Sample) -> float:
     """Processor time of a command, of all processes, in microseconds."""
     spent = sum(p.user_seconds + p.system_seconds for p in sample.processes)
-    return 1e6 * spent / sample.commands
+    return 1e6 * spent / costed(sample)
 
 
 def switches(sample: Sample) -> float:
     """Voluntary context switches of a command, of all processes."""
-    return sum(p.voluntary_switches for p in sample.processes) / sample.commands
+    return sum(p.voluntary_switches for p in sample.processes) / costed(sample)
 
 
 def _row(cell: Cell, found: Sequence[Sample]) -> list[str]:

@@ -136,6 +136,9 @@ class Loader:
                     plan.left += count
                 self._mend(now)
                 await timer.wait()
+        if (count := plan.due(self._meter.end_ns - 1)) > 0:
+            self._send(count, plan.planned_ns(plan.left))
+            plan.left += count
         self._plan = None
         if self._begun:
             self._idle = trio.Event()

@@ -35,12 +35,14 @@ def values(result: dict[str, Any]) -> HdrHistogram:
 
 def test_a_closed_loop_counts_what_ends_in_the_window(said: list[dict[str, Any]]) -> None:
     meter = Meter(job(Closed(outstanding=1)))
-    for ended_ms in (50, 100, 120, 140, 210):
+    for ended_ms in (50, 100, 100, 120, 140, 210):
         meter.ended((ended_ms - 5) * MS, 2, ended_ms * MS)
     result = meter.result()
-    # The one at 100 ms begins the window; those at 120 and 140 are in it.
-    assert result["commands"] == 4
-    assert result["seconds"] == pytest.approx(0.04)
+    # Those at 50 and 210 ms are outside. The window is as long as it is, whatever ends in it.
+    assert result["commands"] == 8
+    assert result["seconds"] == pytest.approx(0.1)
+    # Costs are read when the first ends: what came with it took its time before.
+    assert result["costed"] == 4
     assert said == [{"measuring": {}}, {"measured": {}}]
     assert values(result).get_value_at_percentile(50) == pytest.approx(5 * MS, rel=0.01)
 
@@ -101,7 +103,7 @@ def test_a_histogram_is_summarised_in_microseconds(said: list[dict[str, Any]]) -
     for number in range(101):
         meter.ended(int((100 + number / 10 - number - 1) * MS), 1, int((100 + number / 10) * MS))
     latency = summarise(meter.result()["histogram"])
-    assert latency.samples == 100
+    assert latency.samples == 101
     assert latency.p50_us == pytest.approx(51_000, rel=0.02)
     assert latency.max_us == pytest.approx(101_000, rel=0.02)
 

@@ -85,7 +85,7 @@ def start(order: Order, folder: Path, directory: Path | None, progress: Progress
 def go_on(folder: Path, directory: Path | None, progress: Progress) -> SavedRun:
     """Go on with the run in `folder`, from where it ended. Raises as `start`."""
     saved = read_run(folder)
-    if saved.head.finished:
+    if saved.head.finished and not saved.failures():
         progress("nothing is left to measure")
         return saved
     where = directory or Path(tempfile.gettempdir())

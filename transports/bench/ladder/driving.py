@@ -83,6 +83,7 @@ def _figure(
         command_bytes=command_bytes,
         seconds=result["seconds"],
         commands=result["commands"],
+        costed=result.get("costed", 0),
         per_second=result["commands"] / result["seconds"],
         latency=summarise(result["histogram"]),
         processes=processes,

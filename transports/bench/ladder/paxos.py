@@ -10,7 +10,7 @@ from transports.bench.cluster import START_SECONDS, Cluster, Setup, open_cluster
 from transports.bench.ladder.layers import LAYERS
 from transports.bench.ladder.pins import apply_pins
 from transports.bench.ladder.stands import Ground, Running
-from transports.bench.processes import Worker, open_worker
+from transports.bench.processes import MeasureFailed, Worker, open_worker
 from transports.bench.saved.schema import Stand
 from transports.bench.wire import Message
 from transports.node.config.types import CoreKind, StoreKind
@@ -51,6 +51,9 @@ class PaxosRunning:
         self.cluster.check_alive()
         await self.client.tell({"agree": AGREE_SECONDS})
         await self.client.read("agreed", AGREE_SECONDS + START_SECONDS)
+        leader = await ask_leader(self.client)
+        if self._roles.get(leader) != "leader":
+            raise MeasureFailed(f"node {leader} leads now: what each node did is not known")
 
 
 class PaxosKind:

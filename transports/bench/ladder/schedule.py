@@ -19,7 +19,6 @@ from transports.bench.processes import MeasureFailed
 from transports.bench.saved.files import RunWriter
 from transports.bench.saved.schema import Cell, Effort, Failure, Skip, Stand
 from transports.node.cli.failures import Failure as CommandFailure
-from transports.node.cli.lab.ip import unavailable
 from transports.node.cli.lab.network import open_network
 from transports.node.config import ConfigError
 
@@ -138,7 +137,8 @@ async def _try(engine: Engine, trial: Trial) -> None:
     if reason := why_no_layer(trial.layer) or trial.unavailable():
         engine.skip(trial.id, reason)
         return
-    place = engine.veth if layer.veth and engine.veth is not None else LOOPBACK
+    place = engine.veth if layer.veth else LOOPBACK
+    assert place is not None, "without a laboratory its layers are skipped"
     ground = Ground(engine.directory, place, engine.effort, engine.writer.head.pins)
     try:
         engine.writer.add(await take_trial(trial, ground))
@@ -171,23 +171,21 @@ def describe_left(seconds: float) -> str:
 
 
 def _open_veth(engine: Engine, stack: ExitStack) -> None:
+    """The laboratory, if a cell or a trial needs it; their layers are skipped if it fails."""
+    head = engine.writer.head
+    layers = {cell.layer for cell in head.cells if cell.stand.id not in engine.skipped}
+    layers |= {read_trial(name).layer for name in head.trials}
     wanted = {
-        cell.stand
-        for cell in engine.writer.head.cells
-        if cell.layer in LAYERS
-        and LAYERS[cell.layer].veth
-        and not {cell.layer, cell.stand.id} & set(engine.skipped)
+        layer
+        for layer in layers - set(engine.skipped)
+        if layer in LAYERS and LAYERS[layer].veth and not why_no_layer(layer)
     }
     if not wanted:
-        return
-    if reason := unavailable():
-        # Every stand there has said so already.
-        assert not wanted, reason
         return
     try:
         plan, _claim = stack.enter_context(open_network(LAB_NODES))
     except CommandFailure as error:
-        for layer in sorted({stand.layer for stand in wanted}):
+        for layer in sorted(wanted):
             engine.skip(layer, str(error))
         return
     engine.veth = Place(plan)
@@ -207,14 +205,17 @@ async def _take(engine: Engine, turn: Turn) -> None:
         async with kind.open(turn.stand, ground) as running:
             for cell in turn.cells:
                 began.append(time.time())
-                figures.append(await drive(running, cell, turn.repeat, engine.effort, place))
-            await running.settle()
+                figure = await drive(running, cell, turn.repeat, engine.effort, place)
+                # A figure counts only if its cluster is whole and of one mind after it.
+                await running.settle()
+                figures.append(figure)
     except (MeasureFailed, ConfigError, OSError) as failure:
-        # When all loads came to their ends it is the settling that failed: then no figure counts.
-        whole = len(figures) == len(turn.cells)
-        for cell in turn.cells if whole else turn.cells[len(figures) :]:
-            engine.fail(cell.id, turn.repeat, str(failure))
-        figures = [] if whole else figures
+        failed, *rest = turn.cells[len(figures) :] or turn.cells[-1:]
+        engine.fail(failed.id, turn.repeat, str(failure))
+        # Without one that began it is the stand that failed, for all of them alike.
+        why = f"not tried, since {failed.id} failed before it" if began else str(failure)
+        for cell in rest:
+            engine.fail(cell.id, turn.repeat, why)
     for figure, moment in zip(figures, began, strict=False):
         sample = figure.sample
         # The sample last: where it is, its histogram is too.

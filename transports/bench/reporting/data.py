@@ -12,6 +12,7 @@ import msgspec
 
 from transports.bench.reporting.select import METRICS, Figures
 from transports.bench.saved.schema import PARTS, Cell, Closed
+from transports.bench.summary import costed
 
 
 def to_json(figures: Figures) -> str:
@@ -55,7 +56,7 @@ def by_role(figures: Figures, cell: str) -> dict[str, dict[str, float]]:
                 ("involuntary_switches", process.involuntary_switches),
                 ("syncs", process.syncs),
             ):
-                costs.setdefault(name, []).append(value / sample.commands)
+                costs.setdefault(name, []).append(value / costed(sample))
     return {
         role: {name: median(values) for name, values in costs.items()}
         for role, costs in found.items()
@@ -109,7 +110,7 @@ def to_csv(figures: Figures) -> str:
                     repeat,
                     sample.commands,
                     *(f"{read(sample):.6g}" for read in METRICS.values()),
-                    *(f"{1e6 * seconds / sample.commands:.6g}" for seconds in parts.values()),
+                    *(f"{1e6 * seconds / costed(sample):.6g}" for seconds in parts.values()),
                 ]
             )
     return out.getvalue()

@@ -21,14 +21,14 @@ from transports.bench.saved.schema import (
     Rung,
     Sample,
 )
-from transports.bench.summary import cpu_us, switches
+from transports.bench.summary import costed, cpu_us, switches
 
 Metric = Callable[[Sample], float]
 
 
 def per(sample: Sample, total: float) -> float:
     """`total` of the window, for each command."""
-    return total / sample.commands
+    return total / costed(sample)
 
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -118,13 +118,12 @@ class Figures:
         known = [parts for parts in repeats if parts]
         if not known:
             return {}
-        return {part: interval([parts[part] for parts in known]).median for part in PARTS}
+        return {part: interval([parts.get(part, 0.0) for parts in known]).median for part in PARTS}
 
     def calls_per_command(self, layer: str, outstanding: int) -> float | None:
         """System calls of the traced processes (leader, followers, client) for each command."""
-        for cell, found in self.calls.items():
-            name, *_, load, _size = cell.split(".")
-            if name == layer and load == f"closed-{outstanding}":
+        for found in self.calls.values():
+            if (found.layer, found.outstanding) == (layer, outstanding):
                 total = sum(sum(calls.values()) for calls in found.by_role.values())
                 return total / found.commands
         return None
@@ -134,7 +133,7 @@ def _parts(sample: Sample) -> dict[str, float]:
     parts: dict[str, float] = defaultdict(float)
     for process in sample.processes:
         for part, seconds in process.parts_seconds.items():
-            parts[part] += 1e6 * seconds / sample.commands
+            parts[part] += 1e6 * seconds / costed(sample)
     return dict(parts)
 
 
@@ -151,8 +150,7 @@ def load_figures(saved: SavedRun) -> Figures:
                 figures.failovers.append(entry)
             case Growth():
                 figures.growths.append(entry)
-            case Failure():
-                figures.failures.append(entry)
+    figures.failures = saved.failures()
     # Samples of cells that the head does not name are nobody's.
     figures.samples = {c: found for c, found in figures.samples.items() if c in figures.cells}
     return figures

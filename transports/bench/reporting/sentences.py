@@ -81,7 +81,7 @@ def clients(figures: Figures) -> str:
             return (
                 f"Over {title(layer)}, {outstanding:,} outstanding commands are done "
                 f"{many.median / one.median:.0f} times as fast as one after the other: whatever "
-                "a drain finds shares its frames, its system calls and its sync."
+                "a drain finds shares its frames and its system calls."
             )
     return NOTHING
 

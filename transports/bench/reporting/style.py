@@ -37,6 +37,7 @@ SIZE_INCHES: Final = (8.6, 4.6)
 DPI: Final = 144
 SETTINGS: Final[Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": INK,

@@ -10,6 +10,7 @@ from transports.bench.reporting.aims import judge
 from transports.bench.reporting.select import METRICS, Figures, most_outstanding, paxos
 from transports.bench.reporting.words import PEERS, few, rate, spread, times, title, us
 from transports.bench.saved.schema import RUNGS, Closed, Open
+from transports.bench.summary import costed
 
 NONE: Final = "-"
 
@@ -102,7 +103,7 @@ def peers(figures: Figures) -> Table:
         found = figures.cells[cell]
         p50, per_second = (figures.interval(cell, metric) for metric in ("p50_us", "per_second"))
         client = [
-            1e6 * (p.user_seconds + p.system_seconds) / sample.commands
+            1e6 * (p.user_seconds + p.system_seconds) / costed(sample)
             for sample in figures.samples[cell].values()
             for p in sample.processes
             if p.role == "client"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import RawIOBase
+from io import RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -44,15 +46,23 @@ class SavedRun:
     entries: list[Entry]
     cut: int = 0
     """Bytes of a last line that was never finished."""
+    size: int = 0
+    """Bytes of all entries, with that line."""
 
     def samples(self) -> list[Sample]:
         """The figures, in the order in which they were taken."""
         return [entry for entry in self.entries if isinstance(entry, Sample)]
 
     def tried(self) -> set[tuple[str, int]]:
-        """(cell or trial, repeat) of all that need not be tried again."""
-        found = {(e.cell, e.repeat) for e in self.entries if isinstance(e, Sample | Failure)}
+        """(cell or trial, repeat) of all that gave a figure. What failed is tried again."""
+        found = {(e.cell, e.repeat) for e in self.entries if isinstance(e, Sample)}
         return found | {(trial_id(entry), 0) for entry in self.entries}
+
+    def failures(self) -> list[Failure]:
+        """What gave no figure, and gave none later either; each once."""
+        good = self.tried()
+        found = {(e.cell, e.repeat): e for e in self.entries if isinstance(e, Failure)}
+        return [failure for key, failure in found.items() if key not in good]
 
     def skipped(self) -> dict[str, str]:
         """What could not run, and why."""
@@ -73,9 +83,8 @@ def trial_id(entry: Entry) -> str:
             return f"failover.{layer}"
         case Growth(layer=layer):
             return f"growth.{layer}"
-        case Calls(cell=cell):
-            layer, *_, load, _size = cell.split(".")
-            return f"calls.{layer}.{load.removeprefix('closed-')}"
+        case Calls():
+            return f"calls.{entry.layer}.{entry.outstanding}"
     return ""
 
 
@@ -105,9 +114,11 @@ class RunWriter:
         path = self.folder / HISTOGRAMS / f"{cell}.hlog"
         line = f"Tag=repeat-{repeat},{began:.3f},0.000,0.000,{encoded}\n"
         try:
-            new = not path.exists()
-            with open(path, "a", encoding="ascii") as log:
-                if new:
+            with open(path, "a+b") as raw, TextIOWrapper(raw, encoding="ascii") as log:
+                if raw.seek(0, os.SEEK_END) and not _ends_a_line(raw):
+                    # A full disk or a kill cut the last one: what follows is a line of its own.
+                    log.write("\n")
+                if not raw.tell():
                     log.write("#[Histogram log format version 1.3]\n")
                     log.write('"StartTimestamp","Interval_Length","Interval_Max",')
                     log.write('"Interval_Compressed_Histogram"\n')
@@ -138,11 +149,26 @@ def create_run(folder: Path, head: Head) -> Iterator[RunWriter]:
 @contextmanager
 def resume_run(run: SavedRun) -> Iterator[RunWriter]:
     """Go on with `run`, as `read_run` gave it. Raises `RunError`."""
-    if run.cut:
-        path = run.folder / ENTRIES
-        os.truncate(path, path.stat().st_size - run.cut)
     with _open_entries(run.folder) as stream:
+        _cut(run)
         yield RunWriter(run.folder, run.head, stream)
+
+
+def _cut(run: SavedRun) -> None:
+    """Take away a last line that was never finished. Raises `RunError`."""
+    path = run.folder / ENTRIES
+    try:
+        if path.stat().st_size != run.size:
+            raise RunError(f"{run.folder} was measured into meanwhile: --resume it once more")
+        if run.cut:
+            os.truncate(path, run.size - run.cut)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _ends_a_line(raw: IO[bytes]) -> bool:
+    raw.seek(-1, os.SEEK_END)
+    return raw.read(1) == b"\n"
 
 
 def read_run(folder: Path) -> SavedRun:
@@ -154,14 +180,26 @@ def read_run(folder: Path) -> SavedRun:
     *lines, rest = data.split(b"\n")
     entries: list[Entry] = []
     decoder = msgspec.json.Decoder(Entry)
+    seen: set[tuple[str, int]] = set()
     for number, line in enumerate(lines, 1):
         try:
-            entries.append(decoder.decode(line))
-        except msgspec.MsgspecError as error:
+            entries.append(_checked(decoder.decode(line), seen))
+        except (msgspec.MsgspecError, ValueError) as error:
             raise RunError(
                 f"{folder / ENTRIES}, line {number}: {error}; the file is damaged: measure again"
             ) from error
-    return SavedRun(folder, head, entries, len(rest))
+    return SavedRun(folder, head, entries, len(rest), len(data))
+
+
+def _checked(entry: Entry, seen: set[tuple[str, int]]) -> Entry:
+    """Raises `ValueError` for what no bench writes."""
+    if isinstance(entry, Growth) and len(entry.few_kib) != len(entry.many_kib):
+        raise ValueError("as many nodes before as after")
+    if isinstance(entry, Sample):
+        if (entry.cell, entry.repeat) in seen:
+            raise ValueError(f"{entry.cell}, repeat {entry.repeat + 1}, is there twice")
+        seen.add((entry.cell, entry.repeat))
+    return entry
 
 
 def read_histograms(folder: Path, cell: str) -> dict[int, str]:
@@ -194,7 +232,10 @@ def _read_head(folder: Path) -> Head:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise RunError(f"{path} is no file: this is no saved run")
+        if found.st_size > FILE_BYTES_MAX:
             raise RunError(f"{path} has more than {FILE_BYTES_MAX >> 20} MiB: this is no saved run")
         return path.read_bytes()
     except OSError as error:
@@ -217,6 +258,11 @@ def _open_entries(folder: Path) -> Iterator[Any]:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise _cannot_write(path, error) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise RunError(f"{folder}: another process measures into it: wait for it") from None
     # Nothing is kept back: what fails, fails where it is written, and not again at the end.
     with open(fd, "ab", buffering=0) as stream:
         yield stream

@@ -7,7 +7,8 @@ is in `histograms/`, one HdrHistogram log a cell, one interval a repeat.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import re
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -90,16 +91,22 @@ class Stand(msgspec.Struct, frozen=True):
         return self.variant.replace(", ", "-").replace(" ", "-") or "plain"
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+Many = Annotated[int, msgspec.Meta(ge=1, le=1 << 62)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+
+
 class Latency(_Struct, frozen=True, kw_only=True):
     """Of one load, in microseconds. The whole distribution is in the histogram."""
 
-    samples: int
-    p50_us: float
-    p90_us: float
-    p99_us: float
-    p999_us: float
-    min_us: float
-    max_us: float
+    samples: Count
+    p50_us: Amount
+    p90_us: Amount
+    p99_us: Amount
+    p999_us: Amount
+    min_us: Amount
+    max_us: Amount
 
 
 class ProcessCost(_Struct, frozen=True, kw_only=True):
@@ -107,13 +114,13 @@ class ProcessCost(_Struct, frozen=True, kw_only=True):
 
     role: str
     """`leader`, `follower 2`, `client`, `echo`, or `all` where one process is everybody."""
-    user_seconds: float
-    system_seconds: float
-    voluntary_switches: int
-    involuntary_switches: int
-    syncs: int = 0
+    user_seconds: Amount
+    system_seconds: Amount
+    voluntary_switches: Count
+    involuntary_switches: Count
+    syncs: Count = 0
     """Of its store."""
-    parts_seconds: dict[str, float] = {}
+    parts_seconds: dict[str, Amount] = {}
     """Where a node's time went, by `PARTS`; empty where nobody looked."""
 
 
@@ -127,18 +134,20 @@ class Sample(_Struct, tag="sample", tag_field="kind", frozen=True, kw_only=True)
     cell: str
     repeat: int
     command_bytes: int
-    seconds: float
+    seconds: Positive
     """The measured window; the warm-up is not in it."""
-    commands: int
-    """That ended within it, every one in success."""
-    per_second: float
+    commands: Many
+    """That ended within it, every one in success; in an open loop, that were planned in it."""
+    per_second: Positive
     latency: Latency
     processes: list[ProcessCost]
-    softirq_seconds: float
+    softirq_seconds: Amount
     """Of the whole machine: what layers in the kernel cost whom nobody charges."""
-    wire_frames: int
-    wire_bytes: int
+    wire_frames: Count
+    wire_bytes: Count
     """As the interfaces counted them: headers, acknowledgements and repetitions included."""
+    costed: Count = 0
+    """Of how many commands the costs are: those that ended between the two looks at them."""
     instrumented: bool = False
     """Whether `parts_seconds` was taken: a few parts in a thousand slower."""
 
@@ -147,9 +156,20 @@ class Calls(_Struct, tag="calls", tag_field="kind", frozen=True, kw_only=True):
     """System calls, counted by strace in a run of its own, since tracing slows what it traces."""
 
     cell: str
-    commands: int
-    by_role: dict[str, dict[str, int]]
+    commands: Many
+    by_role: dict[str, dict[str, Count]]
     """Role -> name of the call -> how often."""
+
+    @property
+    def layer(self) -> str:
+        """Of its cell."""
+        return self.cell.partition(".")[0]
+
+    @property
+    def outstanding(self) -> int:
+        """Of its cell, whose load is a closed loop; 0 for a cell that is none."""
+        found = re.search(r"\.closed-(\d{1,9})\.", self.cell)
+        return int(found[1]) if found else 0
 
 
 class Failure(_Struct, tag="failure", tag_field="kind", frozen=True, kw_only=True):
@@ -173,8 +193,8 @@ class Failover(_Struct, tag="failover", tag_field="kind", frozen=True, kw_only=T
 
     layer: str
     variant: str
-    bucket_ms: float
-    answers: list[int]
+    bucket_ms: Positive
+    answers: list[Count]
     """How many commands were answered in each bucket, from the first."""
     killed_ms: float
     """From the beginning of the first bucket, as `restarted_ms`."""
@@ -189,8 +209,8 @@ class Growth(_Struct, tag="growth", tag_field="kind", frozen=True, kw_only=True)
     layer: str
     few: int
     many: int
-    few_kib: list[int]
-    many_kib: list[int]
+    few_kib: list[Many]
+    many_kib: list[Many]
 
 
 Entry = Sample | Calls | Failure | Skip | Failover | Growth

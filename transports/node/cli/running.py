@@ -15,23 +15,30 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _T = TypeVar("_T")
 
 
+def heard_signals() -> tuple[int, ...]:
+    """What ends a command; a terminal that closes too, unless it was told to outlive it (nohup)."""
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return SIGNALS if outlives else (*SIGNALS, signal.SIGHUP)
+
+
 def run(main: Callable[[], Awaitable[_T]], *, last: bool = False) -> _T:
     """The result of `main`.
 
-    SIGINT and SIGTERM cancel it; when it has cleaned up, `Interrupted` is raised.
+    SIGINT, SIGTERM and SIGHUP cancel it; when it has cleaned up, `Interrupted` is raised.
     One that follows while it cleans up changes nothing. With `last`, neither does
     any until the process has ended: for a command whose end this is.
     An error that is alone in its group is raised as itself.
     """
     noted: list[int] = []
+    heard = heard_signals()
     # In force before trio listens and after it. What trio has received and not handed out
     # when it stops listening is delivered once more, to these.
-    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in SIGNALS}
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in heard}
     try:
-        return trio.run(_guarded, main, noted)
+        return trio.run(_guarded, main, heard, noted)
     except Interrupted:
         if last:
-            before = dict.fromkeys(SIGNALS, signal.SIG_IGN)
+            before = dict.fromkeys(heard, signal.SIG_IGN)
         raise
     except BaseExceptionGroup as group:
         error: BaseException = group
@@ -44,9 +51,11 @@ def run(main: Callable[[], Awaitable[_T]], *, last: bool = False) -> _T:
             signal.signal(number, handler)
 
 
-async def _guarded(main: Callable[[], Awaitable[_T]], noted: list[int]) -> _T:
+async def _guarded(
+    main: Callable[[], Awaitable[_T]], heard: tuple[int, ...], noted: list[int]
+) -> _T:
     result: list[_T] = []
-    with trio.open_signal_receiver(*SIGNALS) as signals:
+    with trio.open_signal_receiver(*heard) as signals:
         if noted:
             raise Interrupted(noted[0])
         async with trio.open_nursery() as nursery:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
-from bench_kit import make_head, make_run, make_sample
+from bench_kit import full_cells, make_head, make_run, make_sample
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
@@ -144,3 +145,72 @@ def test_trials_are_known_by_what_they_left() -> None:
     growth = Growth(layer="tcp", few=1, many=2, few_kib=[1], many_kib=[1])
     assert trial_id(growth) == "growth.tcp"
     assert trial_id(Failure(cell="x", repeat=0, reason="")) == ""
+
+
+def test_a_histogram_after_a_cut_one_is_a_line_of_its_own(tmp_path: Path) -> None:
+    cells = full_cells()[:1]
+    folder = make_run(tmp_path / "run", cells, 1)
+    path = folder / "histograms" / f"{cells[0].id}.hlog"
+    path.write_bytes(path.read_bytes()[:-20])
+    with resume_run(read_run(folder)) as writer:
+        writer.add_histogram(cells[0].id, 1, 0.0, "whole")
+    assert read_histograms(folder, cells[0].id)[1] == "whole"
+
+
+def test_nobody_else_writes_into_a_run(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", full_cells()[:1], 1)
+    saved = read_run(folder)
+    with resume_run(saved) as writer:
+        with (
+            pytest.raises(RunError, match="another process measures into it"),
+            resume_run(saved),
+        ):
+            pass
+        writer.add(Skip(subject="tcp", reason="none"))
+    with pytest.raises(RunError, match="was measured into meanwhile"), resume_run(saved):
+        pass
+
+
+def test_a_figure_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", full_cells()[:1], 1)
+    entries = folder / "entries.jsonl"
+    entries.write_bytes(entries.read_bytes() * 2)
+    with pytest.raises(RunError, match="is there twice"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"per_second":', '"per_second":-'),
+        ('"commands":', '"commands":0,"x":'),
+        ('"seconds":0.5', '"seconds":0'),
+        ('"p50_us":', '"p50_us":1e300,"x":'),
+    ],
+)
+def test_a_figure_that_cannot_be_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    folder = make_run(tmp_path / "run", full_cells()[:1], 1)
+    entries = folder / "entries.jsonl"
+    entries.write_text(entries.read_text().replace(old, new, 1))
+    with pytest.raises(RunError, match="the file is damaged"):
+        read_run(folder)
+
+
+def test_what_failed_is_tried_again_and_made_good(tmp_path: Path) -> None:
+    cells = full_cells()[:1]
+    failure = Failure(cell=cells[0].id, repeat=1, reason="node 2 ended")
+    folder = make_run(tmp_path / "run", cells, 1, extra=(failure,))
+    saved = read_run(folder)
+    assert saved.failures() == [failure]
+    assert (cells[0].id, 1) not in saved.tried()
+    with resume_run(saved) as writer:
+        writer.add(make_sample(cells[0], 1))
+    assert read_run(folder).failures() == []
+
+
+def test_a_pipe_is_no_saved_run(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", full_cells()[:1], 1)
+    (folder / "entries.jsonl").unlink()
+    os.mkfifo(folder / "entries.jsonl")
+    with pytest.raises(RunError, match="is no file"):
+        read_run(folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from transports.bench.reporting.plots.canvas import link_title, new_figure, plain_ticks, sides
 from transports.bench.reporting.select import Figures, most_outstanding, paxos
 from transports.bench.reporting.style import INK, look
-from transports.bench.saved.files import read_histograms
+from transports.bench.saved.files import RunError, read_histograms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +106,10 @@ def _curve(figures: Figures, cell: str) -> list[tuple[float, float]]:
     for repeat in figures.samples[cell]:
         if repeat not in encoded:
             continue
-        one = HdrHistogram.decode(encoded[repeat])
+        try:
+            one = HdrHistogram.decode(encoded[repeat])
+        except Exception as error:  # whatever a cut or foreign text does to it
+            raise RunError(f"the histograms of {cell} are damaged: measure again") from error
         if whole is None:
             whole = one
         else:

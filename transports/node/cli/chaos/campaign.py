@@ -13,7 +13,7 @@ from transports.node.cli.chaos.course import Course
 from transports.node.cli.chaos.ledger import Ledger, Totals
 from transports.node.cli.chaos.verdict import Verdict, Wish
 from transports.node.cli.failures import Failure, Interrupted
-from transports.node.cli.running import SIGNALS
+from transports.node.cli.running import heard_signals
 
 SEED_MAX: Final = (1 << 63) - 1
 
@@ -53,7 +53,9 @@ def run_campaign(
 def _noted_signals() -> Iterator[list[int]]:
     """While a run is judged and written down, a signal only asks for no more runs."""
     noted: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in SIGNALS}
+    before = {
+        number: signal.signal(number, lambda n, _: noted.append(n)) for number in heard_signals()
+    }
     try:
         yield noted
     finally:
