@@ -14,6 +14,7 @@ from transports.node.cli.options import JSON
 
 if TYPE_CHECKING:
     from transports.bench.ladder.command import Order
+    from transports.bench.ladder.plan import Choice
     from transports.bench.saved.files import SavedRun
 
 LISTS = ("layers", "rungs", "variants", "nodes", "loads", "payloads", "trials")
@@ -103,34 +104,19 @@ def read_order(context: click.Context) -> Order:
         VM,
         VM_LAYERS,
         VM_ROWS,
-        Choice,
         plan_cells,
     )
     from transports.bench.ladder.trials import plan_trials
-    from transports.bench.saved.schema import RUNGS, Effort
+    from transports.bench.saved.schema import Effort
 
     options = context.params
-    for name in LISTS:
-        if options[name] == "":
-            raise Misuse(f"--{name}: names nothing; leave it out for all")
+    _check(options)
     rows, layers, usual = (FULL_ROWS, HOST_LAYERS, FULL)
     if options["quick"]:
         rows, usual = QUICK_ROWS, QUICK
     if options["place"] == "vm":
         rows, layers, usual = VM_ROWS, VM_LAYERS, VM
-    choice = Choice(
-        layers=words.read_layers(options["layers"]) if options["layers"] else layers,
-        rungs=words.read_rungs(options["rungs"]) if options["rungs"] else RUNGS,
-        variants=words.read_variants(options["variants"])
-        if options["variants"] is not None
-        else (),
-        loads=words.read_loads(options["loads"]) if options["loads"] else (),
-        payloads=words.read_payloads(options["payloads"])
-        if options["payloads"] is not None
-        else (),
-        nodes=words.read_nodes(options["nodes"]) if options["nodes"] else (),
-        peers=options["peers"],
-    )
+    choice = _choose(options, layers)
     cells = plan_cells(choice, rows, quick=options["quick"])
     whole = options["place"] == "host" and not options["quick"] and not _narrowed(options)
     usual_trials = FULL_TRIALS if whole else ()
@@ -139,17 +125,41 @@ def read_order(context: click.Context) -> Order:
     if not cells and not trials:
         without = "; --quick has no hops" if options["quick"] else ""
         raise Misuse(f"these options leave nothing to measure together: leave one out{without}")
-    seconds = options["seconds"]
-    if seconds is not None and math.isnan(seconds):
-        raise Misuse("--seconds: nan is no length of time")
     effort = Effort(
         repeats=options["repeats"] or usual.repeats,
         warm_seconds=usual.warm_seconds,
-        seconds=seconds or usual.seconds,
+        seconds=options["seconds"] or usual.seconds,
         instrument=options["instrument"],
     )
     command = " ".join(repeat_command(context, OUTSIDE))
     return Order(cells, trials, effort, command, options["pin"], options["place"])
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Raises `Misuse` for values that no type of an option refuses."""
+    for name in LISTS:
+        if options[name] == "":
+            raise Misuse(f"--{name}: names nothing; leave it out for all")
+    if options["seconds"] is not None and math.isnan(options["seconds"]):
+        raise Misuse("--seconds: nan is no length of time")
+
+
+def _choose(options: dict[str, Any], layers: tuple[str, ...]) -> Choice:
+    """Which cells of the plan. Raises `Misuse`."""
+    from transports.bench.ladder import words
+    from transports.bench.ladder.plan import Choice
+    from transports.bench.saved.schema import RUNGS
+
+    given = {name: options[name] for name in LISTS}
+    return Choice(
+        layers=words.read_layers(given["layers"]) if given["layers"] else layers,
+        rungs=words.read_rungs(given["rungs"]) if given["rungs"] else RUNGS,
+        variants=words.read_variants(given["variants"]) if given["variants"] else (),
+        loads=words.read_loads(given["loads"]) if given["loads"] else (),
+        payloads=words.read_payloads(given["payloads"]) if given["payloads"] else (),
+        nodes=words.read_nodes(given["nodes"]) if given["nodes"] else (),
+        peers=options["peers"],
+    )
 
 
 def _narrowed(options: dict[str, Any]) -> bool:
