@@ -1,0 +1,1 @@
+"""A replicated key-value store that speaks Redis's protocol, RESP2."""

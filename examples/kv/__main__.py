@@ -1,0 +1,82 @@
+"""A key-value store that speaks Redis's protocol, over a replicated log.
+
+Run: python -m examples.kv            three nodes of its own, gone when it ends
+     python -m examples.kv --config paxos.toml    before a cluster whose nodes run
+                                      ``paxos node 1 --machine examples.kv.machine:Store``
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from socket import create_server
+
+import click
+import trio
+
+from examples.kv.server import serve
+from transports.node import StoreIdentity, create_store, load_config, open_client
+
+MACHINE = "examples.kv.machine:Store"
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def own_cluster(transport: str) -> Iterator[Path]:
+    """Three nodes in processes of their own, with durable stores; where their TOML is."""
+    with tempfile.TemporaryDirectory(prefix="kv-") as scratch, ExitStack() as stack:
+        with ExitStack() as opened:
+            socks = [opened.enter_context(create_server(("127.0.0.1", 0))) for _ in range(3)]
+            ports = [sock.getsockname()[1] for sock in socks]
+        path = Path(scratch) / "paxos.toml"
+        scheme = "tcp://" if transport == "zeromq" else ""
+        nodes = "".join(f'{n} = "{scheme}127.0.0.1:{port}"\n' for n, port in enumerate(ports, 1))
+        path.write_text(f'cluster = "kv"\ntransport = "{transport}"\n[nodes]\n{nodes}')
+        config = load_config(path)
+        for node in config.nodes:
+            identity = StoreIdentity(config.cluster_id, node, voting=True)
+            create_store(config.store_path(node), identity)
+            command = [sys.executable, "-m", "transports.node.cli", "node", str(node)]
+            command += ["--config", str(path), "--machine", MACHINE]
+            stack.callback(end, subprocess.Popen(command, cwd=ROOT, start_new_session=True))
+        yield path
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()
+
+
+async def front(config: Path, host: str, port: int) -> None:
+    async with open_client(load_config(config), timeout=20.0) as client:
+
+        def say(port: int) -> None:
+            click.echo(f"a key-value store on {host}:{port}: try redis-cli -p {port} set name ada")
+
+        await serve(client, host, port, say)
+
+
+@click.command()
+@click.option(
+    "--config", type=click.Path(exists=True, path_type=Path), help="Of a running cluster."
+)
+@click.option("--transport", default="tcp", help="Of a cluster of its own.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=6379, show_default=True)
+def main(config: Path | None, transport: str, host: str, port: int) -> None:
+    """Serve until Ctrl-C."""
+    with ExitStack() as stack:
+        path = config or stack.enter_context(own_cluster(transport))
+        try:
+            trio.run(front, path, host, port)
+        except* KeyboardInterrupt:
+            click.echo("the server has ended", err=True)
+        except* OSError as group:
+            raise click.ClickException(f"{host}:{port}: {group.exceptions[0]}") from group
+
+
+main()
