@@ -87,6 +87,7 @@ class Service:
         "_sessions",
         "applied",
         "applied_commands",
+        "asked",
         "describe",
         "machine",
         "replica",
@@ -109,6 +110,8 @@ class Service:
         self._reply_bytes_max = most
         self.describe: Callable[[], dict[str, Any]] = self.status
         """What a `StatusRequest` is answered with; a driver may have more to tell."""
+        self.asked: Callable[[NodeId, int], None] = _ignore
+        """Is given the sender and the nonce of each `StatusRequest`."""
         self._sessions = SessionTable(session_limits or SessionLimits())
         self._digest = bytes(_DIGEST_BYTES)
         self._leading = False
@@ -172,6 +175,7 @@ class Service:
     # Requests
 
     def _receive_status_request(self, sender: NodeId, request: m.StatusRequest) -> None:
+        self.asked(sender, request.nonce)
         if sender in self._asked:
             return
         self._asked.add(sender)
@@ -334,6 +338,10 @@ class Service:
             "pending_bytes": status.pending_bytes,
             "in_flight_slots": status.in_flight_slots,
         }
+
+
+def _ignore(sender: NodeId, nonce: int) -> None:
+    """What a nonce says is its sender's business."""
 
 
 def _failed(what: str, error: Exception) -> MachineFailed:

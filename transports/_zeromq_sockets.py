@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import socket
 import stat
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ HELLO_BYTES = len(join_frames([pack_hello(Hello(1, 1))]))
 _JOINED_BYTES_MIN = 64 * 1024
 _CURVE_BYTES = 64
 """More than encryption adds to a message; ZeroMQ's limit counts it."""
-_IDENTITY_BYTES = 8
+IDENTITY_BYTES = 8
+_PROCESS_BYTES = 8
 _IDENTITY_MARK = 1 << 63
 _KEEPALIVE_IDLE_SECONDS = 10
 _KEEPALIVE_INTERVAL_SECONDS = 5
@@ -72,12 +74,22 @@ def identity_of(endpoint: NodeId) -> bytes:
 
     ZeroMQ keeps those that begin with a zero byte for peers without one.
     """
-    return (endpoint | _IDENTITY_MARK).to_bytes(_IDENTITY_BYTES, "big")
+    return (endpoint | _IDENTITY_MARK).to_bytes(IDENTITY_BYTES, "big")
+
+
+def process_identity_of(replica: NodeId) -> bytes:
+    """Return a routing id for a replica's connections to others: its own, and 8 bytes by chance.
+
+    Nobody answers on these, so nobody has to know it. One that two processes shared would
+    have the later one's connection taken for the earlier one's, which stays open, and
+    what came on it would be lost without a sign, even after the later process has ended.
+    """
+    return identity_of(replica) + secrets.token_bytes(_PROCESS_BYTES)
 
 
 def endpoint_of(identity: bytes) -> NodeId | None:
     """Return the endpoint that a routing id names, or None if it names none."""
-    if len(identity) != _IDENTITY_BYTES or not identity[0] & 0x80:
+    if len(identity) != IDENTITY_BYTES or not identity[0] & 0x80:
         return None
     return int.from_bytes(identity, "big") & ~_IDENTITY_MARK or None
 
@@ -127,9 +139,9 @@ async def resolve(address: str) -> str:
 
 
 def make_router(
-    context: zmq.Context[zmq.Socket[bytes]], local: NodeId, options: ZeroMqOptions
+    context: zmq.Context[zmq.Socket[bytes]], identity: bytes, options: ZeroMqOptions
 ) -> zmq.Socket[bytes]:
-    """Make the socket of endpoint `local`. Frames to who is not connected are refused.
+    """Make a socket with the routing id `identity`. Frames to who is not connected are refused.
 
     With IMMEDIATE a connection that was dialled is known by its peer's own routing id
     too, so a process that answers at another's address is never taken for that other.
@@ -138,7 +150,7 @@ def make_router(
     pause_ms = _milliseconds(options.reconnect_first_seconds)
     settings: dict[int, int | bytes] = {
         zmq.LINGER: 0,
-        zmq.ROUTING_ID: identity_of(local),
+        zmq.ROUTING_ID: identity,
         zmq.ROUTER_MANDATORY: 1,
         zmq.ROUTER_HANDOVER: 1,
         zmq.IMMEDIATE: 1,
@@ -224,6 +236,7 @@ def _check_free(path: str) -> None:
 
 __all__ = [
     "HELLO_BYTES",
+    "IDENTITY_BYTES",
     "ZeroMqOptions",
     "allow_family",
     "bind",
@@ -234,5 +247,6 @@ __all__ = [
     "identity_of",
     "joined_bytes_max",
     "make_router",
+    "process_identity_of",
     "resolve",
 ]

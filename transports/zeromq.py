@@ -37,6 +37,7 @@ from transports._zeromq_curve import (
 from transports._zeromq_outbox import Outbox, Route
 from transports._zeromq_sockets import (
     HELLO_BYTES,
+    IDENTITY_BYTES,
     ZeroMqOptions,
     allow_family,
     bind,
@@ -46,6 +47,7 @@ from transports._zeromq_sockets import (
     hello,
     identity_of,
     make_router,
+    process_identity_of,
     resolve,
 )
 from transports._zeromq_watch import ConnectionWatch
@@ -255,7 +257,7 @@ class ZeroMqTransport(Transport):
 
     def _take_in(self, identity: bytes, user: str, body: bytes, arrived: list[Frame]) -> None:
         """Take the frames out of a message, or count why not."""
-        known = self._senders.get(identity) or self._client_of(identity)
+        known = self._senders.get(identity[:IDENTITY_BYTES]) or self._client_of(identity)
         if known is None:
             self.stats.dropped["unknown_sender"] += 1
             return
@@ -403,12 +405,15 @@ async def _open(
 ) -> AsyncIterator[ZeroMqTransport]:
     stats = TransportStats()
     secured = keys is not None
-    dialler = make_router(context, local, options)
+    own = identity_of(local)
+    # A client is answered on the connection that it dialled, by its routing id.
+    dialling = process_identity_of(local) if local in peers else own
+    dialler = make_router(context, dialling, options)
     watch = ConnectionWatch(dialler, stats, secured, dials=True)
     parts: list[ConnectionWatch | Gatekeeper] = [watch]
     listener = None
     if local in peers:
-        listener = make_router(context, local, options)
+        listener = make_router(context, own, options)
         parts.append(ConnectionWatch(listener, stats, secured, dials=False))
         if keys is not None:
             parts.append(Gatekeeper(context, keys))

@@ -401,6 +401,26 @@ async def test_a_replica_that_answers_at_anothers_address_gets_nothing() -> None
         assert one.stats.dropped == {"disconnected": 1}
 
 
+async def test_a_second_process_of_a_replica_does_not_silence_the_first() -> None:
+    peers = over_tcp(2)
+    elsewhere = {1: peers[1], 2: over_tcp(1)[1]}
+    async with (
+        open_zeromq(1, peers) as one,
+        draining(one) as arrived,
+        open_zeromq(2, peers) as first,
+    ):
+        await until(lambda: first._is_reachable(1))
+        async with open_zeromq(2, elsewhere) as second:
+            await until(lambda: second._is_reachable(1))
+            for sender, frame in ((second, b"second"), (first, b"first"), (second, b"again")):
+                sender.send([(1, frame)])
+            await until(lambda: len(arrived) == 3)
+        first.send([(1, b"still here")])
+        await until(lambda: len(arrived) == 4)
+    assert {frame for _, frame in arrived} == {b"second", b"first", b"again", b"still here"}
+    assert {sender for sender, _ in arrived} == {2}
+
+
 # Keys
 
 

@@ -42,6 +42,7 @@ from transports.api import Frame, TransportError
 from transports.node.config import ClusterConfig, ConfigError
 from transports.node.cores import Core, open_core
 from transports.node.dedicated import collect_less, feed_drains, open_more_files
+from transports.node.incarnations import Incarnations
 from transports.node.logs import NodeLogger
 from transports.node.store.api import Store, StoreDamaged, StoreError, StoreIdentity
 from transports.node.store.log_open import open_store
@@ -97,7 +98,9 @@ class Node:
         self._store = store
         self._log = log
         self._codec = core.codec
+        self._incarnations = Incarnations(peer for peer in config.nodes if peer != self.id)
         service.describe = self.status
+        service.asked = self._incarnations.hear
         self._changed = trio.Event()
         self._watchers: set[trio.MemorySendChannel[NodeEvent]] = set()
 
@@ -130,6 +133,7 @@ class Node:
         return {
             **self._service.status(),
             **self._transport.describe(),
+            **self._incarnations.describe(),
             "core": self._core.name,
             "transport": self.config.transport,
             "store": "durable" if self._store.durable else "memory",
@@ -139,6 +143,10 @@ class Node:
             "bytes_received": stats.bytes_received,
             "dropped": dict(sorted(dropped.items())),
         }
+
+    def send(self, messages: Iterable[tuple[int, Message]]) -> None:
+        """Send messages that are the driver's own, as this node."""
+        self._transport.send(self._encode(messages))
 
     async def wait_for_leader(self) -> int:
         """Wait until this node knows a leader; returns its id."""

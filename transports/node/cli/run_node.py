@@ -24,6 +24,7 @@ from transports.node.cli.options import (
 )
 from transports.node.cli.running import run
 from transports.node.config import ClusterConfig, CoreKind
+from transports.node.doubles import watch_for_doubles
 from transports.node.doubts import tell_doubts
 from transports.node.logs import NodeLogger, configure_logging
 from transports.node.machines import Journal
@@ -111,7 +112,7 @@ async def _run_node(
 ) -> None:
     async with (
         open_node(config, node, machine, first_start=first_start, dedicated=True) as running,
-        background(partial(tell_doubts, running)),
+        background(partial(tell_doubts, running), partial(watch_for_doubles, running)),
     ):
         if stop_with_stdin:
             await _wait_for_end_of_input()

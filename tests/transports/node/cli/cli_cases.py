@@ -50,6 +50,7 @@ class Cluster:
         nodes: tuple[int, ...] = NODES,
         store: str = "durable",
         core: str = "python",
+        transport: str = "tcp",
         extra: str = "",
     ) -> None:
         """`extra` stands at the end of the configuration."""
@@ -57,6 +58,7 @@ class Cluster:
         self.config = directory / "paxos.toml"
         self.nodes = nodes
         self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.transport = transport
         self._store = store
         self._core = core
         self._extra = extra
@@ -64,13 +66,15 @@ class Cluster:
         self._write_config()
 
     def _write_config(self) -> None:
-        lines = [f'store = "{self._store}"', f'core = "{self._core}"', "[nodes]"]
+        settings = {"transport": self.transport, "store": self._store, "core": self._core}
+        lines = [f'{name} = "{value}"' for name, value in settings.items()] + ["[nodes]"]
+        scheme = "tcp://" if self.transport == "zeromq" else ""
         for node in self.nodes:
             held = socket.socket()
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind(("127.0.0.1", 0))
             self._held.append(held)
-            lines.append(f'{node} = "127.0.0.1:{held.getsockname()[1]}"')
+            lines.append(f'{node} = "{scheme}127.0.0.1:{held.getsockname()[1]}"')
         self.config.write_text("\n".join([*lines, self._extra]) + "\n")
 
     def __enter__(self) -> Cluster:
