@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -37,10 +37,10 @@ def run_campaign(
                 continue
             place = wish.directory / f"run-{seed}"
             verdict, interrupted = run_one(replace(wish, seed=seed, directory=place), run)
-            if interrupted is None or not verdict.passed:
+            if interrupted is None or verdict.failed:
                 ledger.add(verdict)
                 say(f"{number + 1:>{len(str(runs))}} of {runs}  {describe_run(verdict)}")
-            if verdict.passed:
+            if not verdict.failed:
                 shutil.rmtree(place, ignore_errors=True)
             if interrupted is not None:
                 return interrupted
@@ -92,6 +92,8 @@ def describe_run(verdict: Verdict) -> str:
         f"seed {verdict.wish.seed}  {word}  {len(verdict.history):,} operations, "
         f"{counted(verdict.faults)}, longest without an answer {verdict.silence_seconds:.1f} s"
     )
+    if verdict.unreached:
+        line += f", {describe_unreached(verdict.unreached)}"
     if verdict.passed:
         return line
     reason = verdict.fault or "not linearizable"
@@ -101,14 +103,27 @@ def describe_run(verdict: Verdict) -> str:
 def describe_totals(totals: Totals, runs: int) -> list[str]:
     """Some lines."""
     some = "" if totals.runs == runs else f" of {runs:,}"
-    word = f"{len(totals.failed)} failed" if totals.failed else "all hold"
     true = f"; calls that failed: {counted(totals.came_true)}" if totals.came_true else ""
     return [
-        f"{totals.runs:,}{some} runs, {word}: {totals.operations:,} operations "
+        f"{totals.runs:,}{some} runs, {_how_they_ended(totals)}: {totals.operations:,} operations "
         f"({counted(totals.outcomes, 'none ended')})",
         f"faults: {counted(totals.faults)}{true}",
         f"longest without an answer: {totals.silence_seconds:.1f} s",
     ]
+
+
+def _how_they_ended(totals: Totals) -> str:
+    parts = [f"{len(totals.failed)} failed"] if totals.failed else []
+    if not totals.runs:
+        parts.append("nothing was tested")
+    elif totals.untested:
+        parts.append(f"not tested: {', '.join(totals.untested)} (no node came upon such a call)")
+    return ", ".join(parts) or "all hold"
+
+
+def describe_unreached(kinds: Sequence[str]) -> str:
+    """``no node came upon a failing call (sync)``."""
+    return f"no node came upon a failing call ({', '.join(kinds)})"
 
 
 def counted(counts: Mapping[str, int], none: str = "none") -> str:

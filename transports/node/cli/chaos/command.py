@@ -172,7 +172,7 @@ def _run_campaign(wish: Wish, runs: int, seed: int | None, output: str) -> None:
             f"what was done is kept: the same command with --save {ledger.folder} goes on", err=True
         )
         raise interrupted
-    if ledger.totals.failed:
+    if not ledger.totals.hold:
         sys.exit(FAILED)
 
 
@@ -210,7 +210,7 @@ def _show(verdict: Verdict, output: str) -> None:
 
         print_json(verdict.to_json())
         return
-    from transports.node.cli.chaos.campaign import counted
+    from transports.node.cli.chaos.campaign import counted, describe_unreached
 
     click.echo(f"faults: {counted(verdict.faults)}")
     click.echo(
@@ -224,11 +224,19 @@ def _show(verdict: Verdict, output: str) -> None:
         )
     if verdict.fault:
         click.echo(verdict.fault)
+    if verdict.unreached:
+        click.echo(describe_unreached(verdict.unreached))
     if verdict.passed:
         logs = "" if verdict.interrupted else "the logs are identical, and "
         click.echo(f"{logs}the history is linearizable")
     click.echo(f"history, logs, events, picture and verdict are in {folder}")
-    click.echo("PASS" if verdict.passed else f"FAIL; the same faults again: {again(verdict.wish)}")
+    click.echo(_last_word(verdict))
+
+
+def _last_word(verdict: Verdict) -> str:
+    if verdict.failed:
+        return f"FAIL; the same faults again: {again(verdict.wish)}"
+    return "PASS" if verdict.passed else "interrupted before any answer: nothing was tested"
 
 
 def again(wish: Wish) -> str:

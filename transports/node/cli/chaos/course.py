@@ -203,8 +203,8 @@ class Course:
             fault=self._fault,
             interrupted=interrupted,
         )
-        if not verdict.history and not self._fault and not interrupted:
-            verdict.fault = "no operation was begun"
+        if not verdict.answered and not self._fault and not interrupted:
+            verdict.fault = "nothing was answered: nothing was tested"
         # First, because the check takes a while and a signal may end it.
         lines = "\n".join(write_history(verdict.history, MODEL))
         (self.wish.directory / "history.edn").write_text(lines + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from transports.node.cli.chaos.nemesis import TRACED
 from transports.node.cli.chaos.verdict import Verdict, Wish
 from transports.node.cli.failures import Failure, Misuse
 
@@ -21,6 +22,8 @@ OPTIONS: Final = ("transport", "mode", "core", "seconds", "kinds")
 class Totals:
     """What all runs so far come to."""
 
+    kinds: tuple[str, ...]
+    """Of fault, that the campaign has."""
     runs: int = 0
     failed: list[int] = field(default_factory=list)
     """Their seeds."""
@@ -42,11 +45,22 @@ class Totals:
         self.came_true.update(run["came_true"])
         self.silence_seconds = max(self.silence_seconds, float(run["silence_seconds"]))
 
+    @property
+    def untested(self) -> list[str]:
+        """The kinds of failing call that no node came upon in any run."""
+        return [kind for kind in TRACED if kind in self.kinds and not self.came_true[kind]]
+
+    @property
+    def hold(self) -> bool:
+        """Whether something was tested, every kind of fault was, and no run failed."""
+        return self.runs > 0 and not self.failed and not self.untested
+
     def to_json(self) -> dict[str, Any]:
         """For programs."""
         return {
             "runs": self.runs,
             "failed": self.failed,
+            "untested": self.untested,
             "operations": self.operations,
             "outcomes": dict(self.outcomes),
             "faults": dict(self.faults),
@@ -58,10 +72,10 @@ class Totals:
 class Ledger:
     """A campaign's folder. Made by `open_ledger`."""
 
-    def __init__(self, folder: Path, first_seed: int) -> None:
+    def __init__(self, folder: Path, first_seed: int, kinds: tuple[str, ...]) -> None:
         self.folder = folder
         self.first_seed = first_seed
-        self.totals = Totals()
+        self.totals = Totals(kinds)
         self.done: set[int] = set()
         """Seeds of the runs that have ended."""
 
@@ -155,7 +169,7 @@ def open_ledger(wish: Wish, seed: int | None, fresh_seed: int) -> Ledger:
     Raises `Misuse` and `Failure`.
     """
     folder = wish.directory
-    ledger = Ledger(folder, fresh_seed if seed is None else seed)
+    ledger = Ledger(folder, fresh_seed if seed is None else seed, wish.kinds)
     if (folder / NAME).is_file():
         ledger.read(wish, seed)
         return ledger

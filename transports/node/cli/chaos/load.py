@@ -10,6 +10,7 @@ from typing import Final
 
 from paxos_core.testing.linearize import Recorder
 from transports.node.cli.chaos.keys import encode
+from transports.node.cli.chaos.verdict import ANSWERED
 from transports.node.client import (
     Client,
     ClientError,
@@ -66,7 +67,7 @@ class Load:
             self.outcomes[type(error).__name__] += 1
             return False
         self.recorder.ok(process, result.decode() if kind == "get" else None)
-        self.outcomes["answered"] += 1
+        self.outcomes[ANSWERED] += 1
         self.moments.append(monotonic() - self.began)
         return True
 

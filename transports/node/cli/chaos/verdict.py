@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from paxos_core.testing.linearize import Operation, Window
+from transports.node.cli.chaos.nemesis import TRACED
+
+ANSWERED: Final = "answered"
+"""The outcome of an operation that has a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,25 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether everything that was checked holds."""
-        return self.window is None and not self.fault
+        """Whether something was checked, and all of it holds."""
+        return self.answered and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Whether something does not hold. One that was interrupted at once did neither."""
+        return self.window is not None or bool(self.fault)
+
+    @property
+    def answered(self) -> bool:
+        """Whether a client got an answer while things went wrong."""
+        return self.outcomes.get(ANSWERED, 0) > 0
+
+    @property
+    def unreached(self) -> list[str]:
+        """The kinds of failing call that were begun, and that no node came upon."""
+        return [
+            kind for kind in TRACED if self.faults.get(kind, 0) and not self.came_true.get(kind, 0)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -61,6 +82,7 @@ class Verdict:
             "outcomes": self.outcomes,
             "faults": self.faults,
             "came_true": self.came_true,
+            "unreached": self.unreached,
             "silence_seconds": round(self.silence_seconds, 3),
             "linearizable": self.window is None,
             "window": [asdict(o) for o in self.window.operations] if self.window else [],

@@ -16,6 +16,7 @@ import trio
 import trio.testing
 
 from paxos_core.testing.linearize import MODELS, check, read_history
+from transports.node.cli.chaos.command import _show
 from transports.node.cli.chaos.course import Course, longest_silence
 from transports.node.cli.chaos.keys import Keys, encode
 from transports.node.cli.chaos.load import Load
@@ -315,8 +316,41 @@ def test_a_lost_append_is_a_failure(tmp_path: Path) -> None:
     assert check(again, KV) is None
 
 
-def test_a_run_without_an_operation_is_no_pass(tmp_path: Path) -> None:
-    assert Course(wish(tmp_path), lambda _text: None).judge().fault == "no operation was begun"
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_run_without_an_answer_is_no_pass(tmp_path: Path, begun: bool) -> None:
+    course = Course(wish(tmp_path), lambda _text: None)
+    if begun:
+        course._load.recorder.call(1, "append", "k", "a")
+        course._load.outcomes["OutcomeUnknown"] += 1
+    verdict = course.judge()
+    assert verdict.fault == "nothing was answered: nothing was tested"
+    assert not verdict.passed
+    assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is False
+
+
+def test_a_run_interrupted_before_any_answer_is_neither(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdict = Course(wish(tmp_path), lambda _text: None).judge(interrupted=True)
+    assert (verdict.passed, verdict.failed) == (False, False)
+    _show(verdict, "text")
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "interrupted before any answer: nothing was tested"
+    assert not any("linearizable" in line for line in said)
+
+
+def test_a_call_that_was_never_reached_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = Course(wish(tmp_path), lambda _text: None)
+    course._load.outcomes["answered"] += 1
+    course._faults.update(sync=2, full=1, kill=1)
+    course._came_true["full"] = 1
+    verdict = course.judge()
+    assert verdict.unreached == ["sync"]
+    assert json.loads((tmp_path / "verdict.json").read_text())["unreached"] == ["sync"]
+    _show(verdict, "text")
+    assert "no node came upon a failing call (sync)" in capsys.readouterr().out
 
 
 def test_the_picture_is_whole_and_escaped() -> None:

@@ -21,8 +21,8 @@ SIGINT = signal.SIGINT
 PATIENCE_SECONDS = 120.0
 
 
-def make_wish(folder: Path, transport: str = "tcp") -> Wish:
-    return Wish(transport, None, 1.0, 7, ("kill",), "python", folder, laboratory=False)
+def make_wish(folder: Path, transport: str = "tcp", kinds: tuple[str, ...] = ("kill",)) -> Wish:
+    return Wish(transport, None, 1.0, 7, kinds, "python", folder, laboratory=False)
 
 
 class Runs:
@@ -43,6 +43,7 @@ class Runs:
         recorder.ok(1)
         recorder.call(1, "get", "k")
         recorder.ok(1, "" if seed == self.lost else "a")
+        course._load.outcomes["answered"] += 2
         course._faults["kill"] = 1
         return Interrupted(SIGINT) if seed == self.stopped else None
 
@@ -76,7 +77,7 @@ def test_a_line_for_each_run_and_the_folder_of_the_one_that_failed(tmp_path: Pat
     totals = open_ledger(make_wish(folder), None, 0).totals
     assert (totals.runs, totals.failed, totals.operations) == (12, [9, 11], 22)
     assert totals.faults == {"kill": 11}
-    assert describe_totals(totals, 12)[0] == "12 runs, 2 failed: 22 operations (none ended)"
+    assert describe_totals(totals, 12)[0] == "12 runs, 2 failed: 22 operations (22 answered)"
 
 
 def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
@@ -98,6 +99,41 @@ def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     third = Runs()
     assert go(folder, 5, third) == ([], None)
     assert third.seeds == []
+
+
+def test_a_campaign_whose_calls_never_failed_names_them(tmp_path: Path) -> None:
+    class Traced(Runs):
+        def __call__(self, course: Course) -> Interrupted | None:
+            super().__call__(course)
+            course._faults.update(sync=1, full=1)
+            course._came_true["full"] = int(course.wish.seed == 8)
+            return None
+
+    said: list[str] = []
+    wish = make_wish(tmp_path / "campaign", kinds=("sync", "full"))
+    ledger = open_ledger(wish, None, wish.seed)
+    run_campaign(wish, 3, ledger, Traced(), said.append)
+    assert said[0].endswith(", no node came upon a failing call (sync, full)")
+    assert said[1].endswith(", no node came upon a failing call (sync)")
+    assert (ledger.totals.failed, ledger.totals.untested) == ([], ["sync"])
+    assert not ledger.totals.hold
+    assert describe_totals(ledger.totals, 3)[0].startswith(
+        "3 runs, not tested: sync (no node came upon such a call): 6 operations"
+    )
+
+
+def test_a_campaign_without_a_run_does_not_hold(tmp_path: Path) -> None:
+    class Silent(Runs):
+        def __call__(self, course: Course) -> Interrupted | None:
+            return Interrupted(SIGINT)
+
+    said: list[str] = []
+    wish = make_wish(tmp_path / "campaign")
+    ledger = open_ledger(wish, None, wish.seed)
+    assert run_campaign(wish, 3, ledger, Silent(), said.append) is not None
+    assert (said, kept(wish.directory)) == ([], {NAME})
+    assert not ledger.totals.hold
+    assert describe_totals(ledger.totals, 3)[0].startswith("0 of 3 runs, nothing was tested: ")
 
 
 def test_a_run_that_failed_before_it_was_interrupted_counts(tmp_path: Path) -> None:
