@@ -69,6 +69,8 @@ class History:
         self.submitted: set[bytes] = set()
         self._endpoints: set[int] = set()
         self._refused: dict[bytes, str] = {}
+        self.reached = dict.fromkeys(quorums.members, 0)
+        """How far each node has applied the log, and lost again when it stopped."""
         self.ticks = dict.fromkeys(quorums.members, 0)
         """How often each node's clock has ticked."""
         self._asked = dict.fromkeys(quorums.members, ((0, 0), 0))
@@ -130,6 +132,12 @@ class History:
                 "a watermark is true",
                 f"node {node} says {message.watermark} in {type(message).__name__}, "
                 f"but slot {self.chosen_prefix} is not chosen",
+            )
+        if message.watermark > self.reached[node]:
+            raise Violation(
+                "a watermark is true",
+                f"node {node} says {message.watermark} in {type(message).__name__}, "
+                f"and knows the log below {self.reached[node]} itself",
             )
 
     def _see_prepare(self, node: NodeId, prepare: m.Prepare) -> None:

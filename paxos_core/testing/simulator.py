@@ -253,6 +253,7 @@ class Simulation:
     def pump(self, node: SimulatedNode) -> None:
         """Take what the service has, until it has nothing."""
         while (service := node.service) is not None and (ready := service.take()):
+            self.history.reached[node.id] = service.applied
             if node.armed and ready.records:
                 self._crash_midway(node, ready)
                 return

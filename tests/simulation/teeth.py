@@ -17,7 +17,7 @@ from paxos_core.client import Client
 from paxos_core.durable import Promised, Voted
 from paxos_core.election import Election, Verdict
 from paxos_core.learner import Learner
-from paxos_core.messages import Vote
+from paxos_core.messages import Accept, Heartbeat, Vote
 from paxos_core.proposer import Phase, Proposer
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import Outbox
@@ -166,6 +166,51 @@ def own_promise_has_one_page(patch: pytest.MonkeyPatch) -> None:
         self._outbox.send_gated(sender, prepare)
 
     patch.setattr(Proposer, "_ask_page", ask_page)
+
+
+# Watermarks, which are a node's own: what it heard from others it cannot vouch for
+
+
+@tooth
+def heartbeats_say_what_was_heard(patch: pytest.MonkeyPatch) -> None:
+    real = Replica.tick
+
+    def tick(self: Replica) -> None:
+        before = len(self._outbox.messages)
+        real(self)
+        for _, message in self._outbox.messages[before:]:
+            if isinstance(message, Heartbeat):
+                message.watermark = self._learner.known_chosen
+
+    patch.setattr(Replica, "tick", tick)
+
+
+@tooth
+def proposals_say_what_was_heard(patch: pytest.MonkeyPatch) -> None:
+    real = Proposer._propose
+
+    def propose(self: Proposer, value: bytes, crc: int | None, now: int) -> None:
+        before = len(self._outbox.messages)
+        real(self, value, crc, now)
+        for _, message in self._outbox.messages[before:]:
+            if isinstance(message, Accept):
+                message.watermark = self._learner.known_chosen
+
+    patch.setattr(Proposer, "_propose", propose)
+
+
+@tooth
+def resent_proposals_say_what_was_heard(patch: pytest.MonkeyPatch) -> None:
+    real = Proposer._resend_proposal
+
+    def resend_proposal(self: Proposer, proposal: Any, now: int) -> None:
+        before = len(self._outbox.messages)
+        real(self, proposal, now)
+        for _, message in self._outbox.messages[before:]:
+            if isinstance(message, Accept):
+                message.watermark = self._learner.known_chosen
+
+    patch.setattr(Proposer, "_resend_proposal", resend_proposal)
 
 
 # Quorums
