@@ -76,6 +76,7 @@ def test_the_guests_tests_pass_and_its_kernel_is_content(tmp_path: Path) -> None
     # Built out here and found in there, where a compiler would take minutes.
     with suppress(BuildFailed):
         library_path()
+    subprocess.run(["make", "-s", "-C", str(ROOT / "kmod/vm/bench")], check=False)
     # Emulated, on a machine that others use too, they take many minutes.
     done = in_guest("--time-limit", "1200", "--test", out=tmp_path)
     print(done.stdout)

@@ -56,21 +56,24 @@ class PlainCKind:
             return (
                 "px_node needs make and a C compiler: on Debian, apt-get install make gcc libc6-dev"
             )
-        done = subprocess.run(
-            ["make", "-s", "-C", str(SOURCES)],
-            capture_output=True,
-            text=True,
-            timeout=BUILD_SECONDS,
-            check=False,
-        )
-        lines = done.stderr.strip().splitlines()
-        return (
-            "" if done.returncode == 0 else f"px_node does not build: {lines[0] if lines else ''}"
-        )
+        return _build()
 
     def open(self, stand: Stand, ground: Ground) -> AbstractAsyncContextManager[Running]:
         """A worker that starts them. Raises `MeasureFailed`."""
         return _open(stand, ground)
+
+
+def _build() -> str:
+    """Why `px_node` does not build; "" if it is there."""
+    make = ["make", "-s", "-C", str(SOURCES)]
+    try:
+        done = subprocess.run(
+            make, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"px_node does not build within {BUILD_SECONDS:.0f} s: run {' '.join(make)} before"
+    lines = done.stderr.strip().splitlines()
+    return "" if done.returncode == 0 else f"px_node does not build: {lines[0] if lines else ''}"
 
 
 @asynccontextmanager
