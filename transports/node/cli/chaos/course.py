@@ -142,6 +142,7 @@ class Course:
                 await self._storm(nemesis, watch, (first, second))
                 if not self._fault:
                     await self._settle(nemesis, first, cluster)
+                    await self._read_again((first, second))
             except Failure as failure:
                 self._fault = str(failure)
             finally:
@@ -186,6 +187,19 @@ class Course:
                     return
                 await trio.sleep(POLL_SECONDS)
         raise Failure(f"the nodes' logs were not the same {AGREE_SECONDS:.0f} s after the storm")
+
+    async def _read_again(self, clients: Sequence[Client]) -> None:
+        """Every key once more: equal logs say nothing of the states. Raises `Failure`."""
+        # The keys are a small part of the operations, and so of the time that those took.
+        most_seconds = AGREE_SECONDS + self.wish.seconds
+        keys = iter(list(self._load.keys))
+        with trio.move_on_after(most_seconds) as scope:
+            async with trio.open_nursery() as nursery:
+                for client in clients:
+                    for _ in range(TASKS):
+                        nursery.start_soon(self._load.read_again, client, keys)
+        if scope.cancelled_caught:
+            raise Failure(f"not every key could be read within {most_seconds:.0f} s of the storm")
 
     def note_failure(self, failure: Failure) -> None:
         """That the run ended by one: the verdict says so."""

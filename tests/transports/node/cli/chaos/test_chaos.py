@@ -19,7 +19,7 @@ from paxos_core.testing.linearize import MODELS, check, read_history
 from transports.node.cli.chaos.command import _show
 from transports.node.cli.chaos.course import Course, longest_silence
 from transports.node.cli.chaos.keys import Keys, encode
-from transports.node.cli.chaos.load import Load
+from transports.node.cli.chaos.load import KEYS_AT_ONCE, OPERATIONS_A_KEY, Load
 from transports.node.cli.chaos.nemesis import KINDS, Event, Nemesis, why_not
 from transports.node.cli.chaos.timeline import draw
 from transports.node.cli.chaos.verdict import Wish
@@ -273,12 +273,13 @@ class FakeClient:
         self.errors = errors
         self.load: Load | None = None
         self.calls = 0
+        self.most = 200
 
     async def submit(self, command: bytes) -> bytes:
         await trio.lowlevel.checkpoint()
         self.calls += 1
         assert self.load is not None
-        self.load.stopped = self.calls > 200
+        self.load.stopped = self.calls > self.most
         if self.errors and self.calls % 40 == 0:
             raise self.errors[self.calls // 40 % len(self.errors)]
         return self.keys.apply(command)
@@ -295,6 +296,53 @@ async def test_a_load_writes_down_what_it_sees() -> None:
     assert check(history, KV) is not None
     # A process whose operation may still take effect is never used again.
     assert len({o.process for o in history}) == 1 + len(unknown)
+
+
+async def test_every_key_ever_used_is_read_again_until_it_answers() -> None:
+    client = FakeClient([])
+    client.load = load = Load(Random(1))
+    # Enough for keys that are no longer drawn.
+    client.most = 5 * KEYS_AT_ONCE * OPERATIONS_A_KEY
+    await load.work(client)  # type: ignore[arg-type]
+    begun, used = len(load.recorder.finish()), {o.key for o in load.recorder.finish()}
+    assert len(used) > KEYS_AT_ONCE
+    client.errors = [OutcomeUnknown("x"), ClusterUnreachable("y")]
+    keys = iter(list(load.keys))
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(load.read_again, client, keys)
+    again = load.recorder.finish()[begun:]
+    assert {o.kind for o in again} == {"get"}
+    assert sorted(o.key for o in again if o.known) == sorted(used)
+    assert load.outcomes["read again"] == len(used)
+    assert load.outcomes["answered"] == len(load.moments) == begun
+    assert check(load.recorder.finish(), KV) is not None
+
+
+async def test_a_state_that_was_lost_under_an_old_key_is_found(tmp_path: Path) -> None:
+    client = FakeClient([])
+    course = Course(wish(tmp_path), lambda _text: None)
+    client.load = course._load
+    client.most = 5 * KEYS_AT_ONCE * OPERATIONS_A_KEY
+    await course._load.work(client)  # type: ignore[arg-type]
+    for old in list(course._load.keys)[:KEYS_AT_ONCE]:
+        client.keys.apply(encode("put", old, ""))
+    await course._read_again([client])  # type: ignore[list-item]
+    assert not course.judge().passed
+
+
+async def test_a_key_that_cannot_be_read_is_a_failure(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Deaf:
+        async def submit(self, command: bytes) -> bytes:
+            await trio.sleep(3.0)
+            raise ClusterUnreachable("x")
+
+    course = Course(wish(tmp_path), lambda _text: None)
+    course._load.keys["k0"] = None
+    with pytest.raises(Failure, match="not every key could be read within 121 s"):
+        await course._read_again([Deaf()])  # type: ignore[list-item]
 
 
 def wish(folder: Path) -> Wish:
@@ -390,6 +438,7 @@ def test_a_short_storm_loses_nothing(tmp_path: Path, transport: str) -> None:
     assert done.stdout.splitlines()[-1] == "PASS"
     verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
     assert verdict["operations"] > 50
+    assert verdict["outcomes"]["read again"] >= KEYS_AT_ONCE
     assert sum(verdict["faults"].values()) >= 1
     assert (tmp_path / "run" / "timeline.svg").exists()
 
