@@ -63,6 +63,7 @@ class History:
         """Every slot below it is chosen."""
         self._commands: dict[Slot, list[bytes]] = {}
         self._digests: dict[Slot, bytes] = {}
+        self._tables: dict[Slot, bytes] = {}
         self.ledger: list[bytes] = []
         """The one order in which commands are applied, on all nodes."""
         self._positions: dict[bytes, int] = {}
@@ -390,6 +391,14 @@ class History:
             self._digests.setdefault(applied, digest) == digest,
             "logs are prefixes of one another",
             f"node {node} has another log below slot {applied}",
+        )
+
+    def tabled(self, node: NodeId, applied: Slot, digest: bytes) -> None:
+        """`node` has this hash of its session table after the log below `applied`."""
+        require(
+            self._tables.setdefault(applied, digest) == digest,
+            "session tables are equal",
+            f"node {node} has another table of sessions after slot {applied - 1}",
         )
 
     def applied(self, position: int, name: bytes) -> None:

@@ -38,6 +38,7 @@ from paxos_core.testing.network import Network
 from paxos_core.testing.options import Options
 from paxos_core.testing.plan import TICK_UNITS, UNITS_PER_SECOND, Plan, draw_plan, redraw_plan
 from paxos_core.testing.seats import Seats
+from paxos_core.testing.sessions import table_digest
 from paxos_core.testing.storage import read_disk
 from paxos_core.types import NodeId, WriteId
 
@@ -284,6 +285,7 @@ class Simulation:
             self.history.decided(node.id, entry)
         if ready.decided or ready.install is not None:
             self.history.digested(node.id, service.applied, service.digest.encode())
+            self.history.tabled(node.id, service.applied, table_digest(service))
         for event in ready.events:
             self.say(f"{node.id} {event}")
             if isinstance(event, LeaderChanged):

@@ -343,6 +343,41 @@ def snapshots_leave_out_the_sessions(patch: pytest.MonkeyPatch) -> None:
 
 
 @tooth
+def a_retry_keeps_its_session_for_longer(patch: pytest.MonkeyPatch) -> None:
+    """Only on the node that was asked, so that the nodes drop different sessions."""
+    real = SessionTable.lookup
+
+    def lookup(self: SessionTable, session: int, first: int, count: int) -> Any:
+        if session in self._sessions:
+            self._sessions.move_to_end(session)
+        return real(self, session, first, count)
+
+    patch.setattr(SessionTable, "lookup", lookup)
+
+
+@tooth
+def results_from_a_snapshot_weigh_nothing(patch: pytest.MonkeyPatch) -> None:
+    real = SessionTable.load
+
+    def load(self: SessionTable, dumped: list[Any]) -> None:
+        real(self, dumped)
+        self._bytes = 0
+
+    patch.setattr(SessionTable, "load", load)
+
+
+@tooth
+def a_snapshot_forgets_which_sessions_were_never_used(patch: pytest.MonkeyPatch) -> None:
+    real = SessionTable.load
+
+    def load(self: SessionTable, dumped: list[Any]) -> None:
+        real(self, dumped)
+        self._fresh.clear()
+
+    patch.setattr(SessionTable, "load", load)
+
+
+@tooth
 def a_retry_takes_a_new_number(patch: pytest.MonkeyPatch) -> None:
     real = Client._send_group
 
