@@ -215,7 +215,8 @@ def _show(verdict: Verdict, output: str) -> None:
     click.echo(f"faults: {counted(verdict.faults)}")
     click.echo(
         f"{len(verdict.history):,} operations: {counted(verdict.outcomes, 'none ended')}; "
-        f"longest without an answer: {verdict.silence_seconds:.1f} s"
+        f"longest without an answer: {verdict.silence_seconds:.1f} s; "
+        f"logs trimmed behind a snapshot: {verdict.trims:,} times or more"
     )
     folder = verdict.wish.directory
     if verdict.window is not None:

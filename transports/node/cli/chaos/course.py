@@ -9,10 +9,11 @@ from dataclasses import asdict
 from itertools import pairwise
 from random import Random
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import trio
 
+from paxos_core.config import Limits
 from paxos_core.testing.linearize import MODELS, explain, write_history
 from transports.node.cli.chaos.load import Load
 from transports.node.cli.chaos.nemesis import Event, Nemesis
@@ -41,6 +42,9 @@ TIMEOUT_SECONDS: Final = 3.0
 GLANCE_SECONDS: Final = 0.3
 """Likewise, when others can be asked."""
 POLL_SECONDS: Final = 0.05
+LIMITS: Final = Limits(log_bytes_max=64 << 10, log_keep_slots=32, page_bytes_max=4 << 10)
+"""Far below the defaults: logs are trimmed within seconds, and a node that was away for a moment
+needs a snapshot, after some seconds one of several pages."""
 MACHINE: Final = "transports.node.cli.chaos.keys:Keys"
 MODEL: Final = MODELS["kv"]
 
@@ -55,6 +59,7 @@ class Course:
         self._events: list[Event] = []
         self._faults: dict[str, int] = {}
         self._came_true: dict[str, int] = {}
+        self._trims: dict[int, int] = {}
         self._fault = ""
         self._ended = 0.0
 
@@ -102,6 +107,7 @@ class Course:
             transport=self.wish.transport,
             transport_options={**place.options, **mode},
             core="c" if self.wish.core == "c" else "python",
+            limits=LIMITS,
         )
         (self.wish.directory / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")
         for node in NODES:
@@ -136,7 +142,7 @@ class Course:
                 self._say,
             )
             self._events, self._faults = nemesis.events, nemesis.faults
-            self._came_true = nemesis.came_true
+            self._came_true, self._trims = nemesis.came_true, watch.trims
             self._load.began = nemesis.began
             try:
                 await self._storm(nemesis, watch, (first, second))
@@ -214,6 +220,7 @@ class Course:
             dict(self._faults),
             dict(self._came_true),
             longest_silence(self._load.moments),
+            sum(self._trims.values()),
             fault=self._fault,
             interrupted=interrupted,
         )
@@ -243,6 +250,9 @@ class _Watch:
         self._client = client
         self.leader = 0
         self.stopped = False
+        self.trims: dict[int, int] = {}
+        """By node: how often it was seen to have trimmed its log, behind a snapshot."""
+        self._first_slots: dict[int, int] = {}
 
     async def answers(self, node: int) -> bool:
         """Whether it does."""
@@ -253,9 +263,16 @@ class _Watch:
         while not self.stopped:
             for node in NODES:
                 status = await self._client.status(node, GLANCE_SECONDS)
-                if status and status["leader"]:
-                    self.leader = int(status["leader"])
+                if status:
+                    self._note(node, status)
             await trio.sleep(POLL_SECONDS)
+
+    def _note(self, node: int, status: dict[str, Any]) -> None:
+        if status["leader"]:
+            self.leader = int(status["leader"])
+        if status["first_slot"] > self._first_slots.get(node, 0):
+            self._first_slots[node] = int(status["first_slot"])
+            self.trims[node] = self.trims.get(node, 0) + 1
 
 
 def longest_silence(moments: Sequence[float]) -> float:

@@ -41,6 +41,8 @@ class Verdict:
     """Of the failing calls, those that a node came upon."""
     silence_seconds: float = 0.0
     """The longest time between two answers, from the first to the last."""
+    trims: int = 0
+    """How often a node was seen to have trimmed its log behind a snapshot: at least so often."""
     window: Window | None = None
     fault: str = ""
     """What else is wrong, in one line."""
@@ -84,6 +86,7 @@ class Verdict:
             "came_true": self.came_true,
             "unreached": self.unreached,
             "silence_seconds": round(self.silence_seconds, 3),
+            "trims": self.trims,
             "linearizable": self.window is None,
             "window": [asdict(o) for o in self.window.operations] if self.window else [],
             "fault": self.fault,

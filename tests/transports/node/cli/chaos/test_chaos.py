@@ -17,7 +17,7 @@ import trio.testing
 
 from paxos_core.testing.linearize import MODELS, check, read_history
 from transports.node.cli.chaos.command import _show
-from transports.node.cli.chaos.course import Course, longest_silence
+from transports.node.cli.chaos.course import Course, _Watch, longest_silence
 from transports.node.cli.chaos.keys import Keys, encode
 from transports.node.cli.chaos.load import KEYS_AT_ONCE, OPERATIONS_A_KEY, Load
 from transports.node.cli.chaos.nemesis import KINDS, Event, Nemesis, why_not
@@ -345,6 +345,25 @@ async def test_a_key_that_cannot_be_read_is_a_failure(
         await course._read_again([Deaf()])  # type: ignore[list-item]
 
 
+async def test_logs_that_were_seen_trimmed_are_counted() -> None:
+    class Asked:
+        def __init__(self) -> None:
+            self.first_slots = {1: [0, 100, 100, 250], 2: [0, 0, 0, 0], 3: [90, 0, 90, 200]}
+
+        async def status(self, node: int, _timeout: float) -> dict[str, int] | None:
+            await trio.lowlevel.checkpoint()
+            if not self.first_slots[node]:
+                watch.stopped = True
+                return None
+            return {"leader": 2, "first_slot": self.first_slots[node].pop(0)}
+
+    watch = _Watch(Asked())  # type: ignore[arg-type]
+    await watch.run()
+    assert watch.leader == 2
+    # A node that starts again begins lower, which is no trim.
+    assert watch.trims == {1: 2, 3: 2}
+
+
 def wish(folder: Path) -> Wish:
     return Wish("tcp", None, 1.0, 7, ("kill",), "python", folder, laboratory=False)
 
@@ -438,6 +457,7 @@ def test_a_short_storm_loses_nothing(tmp_path: Path, transport: str) -> None:
     assert done.stdout.splitlines()[-1] == "PASS"
     verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
     assert verdict["operations"] > 50
+    assert verdict["trims"] > 0
     assert verdict["outcomes"]["read again"] >= KEYS_AT_ONCE
     assert sum(verdict["faults"].values()) >= 1
     assert (tmp_path / "run" / "timeline.svg").exists()

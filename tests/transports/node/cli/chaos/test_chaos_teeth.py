@@ -37,6 +37,12 @@ def append(self, records):
 LogStore._append = append
 """
 
+A_SNAPSHOT_IS_NOT_RESTORED = """
+from transports.node.cli.chaos.keys import Keys
+
+Keys.restore = lambda self, snapshot: None
+"""
+
 
 def run_broken(folder: Path, broken: str, *words: str) -> dict[str, object]:
     """The verdict of a run whose processes all begin with `broken`."""
@@ -63,6 +69,15 @@ def test_an_append_that_is_applied_twice_is_not_linearizable(tmp_path: Path) -> 
     words = ("--transport", "udp", "--kinds", "loss", "--seconds", "8", "--seed", "1")
     verdict = run_broken(tmp_path, RETRIES_ARE_APPLIED_AGAIN, *words)
     assert not verdict["linearizable"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(320)
+def test_a_state_that_a_restart_loses_is_not_linearizable(tmp_path: Path) -> None:
+    words = ("--kinds", "kill", "--seconds", "10", "--seed", "1")
+    verdict = run_broken(tmp_path, A_SNAPSHOT_IS_NOT_RESTORED, *words)
+    assert not verdict["linearizable"]
+    assert int(str(verdict["trims"])) > 0
 
 
 @pytest.mark.slow
