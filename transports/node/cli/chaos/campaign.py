@@ -7,15 +7,13 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
 
 from transports.node.cli.chaos.course import Course
 from transports.node.cli.chaos.ledger import Ledger, Totals
+from transports.node.cli.chaos.ledger_line import SEED_MAX
 from transports.node.cli.chaos.verdict import Verdict, Wish
 from transports.node.cli.failures import Failure, Interrupted
 from transports.node.cli.running import heard_signals
-
-SEED_MAX: Final = (1 << 63) - 1
 
 
 def run_campaign(

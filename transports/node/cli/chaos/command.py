@@ -156,10 +156,10 @@ def _run_campaign(wish: Wish, runs: int, seed: int | None, output: str) -> None:
     from transports.node.cli.chaos.campaign import describe_totals, run_campaign
     from transports.node.cli.chaos.ledger import open_ledger
 
-    ledger = open_ledger(wish, seed, wish.seed)
-    interrupted = run_campaign(
-        wish, runs, ledger, _run, lambda line: click.echo(line, err=output == JSON)
-    )
+    with open_ledger(wish, seed, wish.seed) as ledger:
+        interrupted = run_campaign(
+            wish, runs, ledger, _run, lambda line: click.echo(line, err=output == JSON)
+        )
     if output == JSON:
         from transports.node.cli.output import print_json
 

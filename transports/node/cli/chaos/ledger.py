@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
+from transports.node.cli.chaos.ledger_line import (
+    SEED_MAX,
+    RunLine,
+    describe_run_line,
+    read_run_line,
+)
 from transports.node.cli.chaos.nemesis import TRACED
 from transports.node.cli.chaos.verdict import Verdict, Wish
 from transports.node.cli.failures import Failure, Misuse
@@ -34,16 +44,16 @@ class Totals:
     silence_seconds: float = 0.0
     """The longest of any run."""
 
-    def add(self, run: dict[str, Any]) -> None:
-        """A line of the ledger. Raises `KeyError`, `TypeError` or `ValueError` if it is none."""
+    def add(self, run: RunLine) -> None:
+        """One more."""
         self.runs += 1
-        if not run["passed"]:
-            self.failed.append(int(run["seed"]))
-        self.operations += int(run["operations"])
-        self.outcomes.update(run["outcomes"])
-        self.faults.update(run["faults"])
-        self.came_true.update(run["came_true"])
-        self.silence_seconds = max(self.silence_seconds, float(run["silence_seconds"]))
+        if not run.passed:
+            self.failed.append(run.seed)
+        self.operations += run.operations
+        self.outcomes.update(run.outcomes)
+        self.faults.update(run.faults)
+        self.came_true.update(run.came_true)
+        self.silence_seconds = max(self.silence_seconds, run.silence_seconds)
 
     @property
     def untested(self) -> list[str]:
@@ -70,53 +80,55 @@ class Totals:
 
 
 class Ledger:
-    """A campaign's folder. Made by `open_ledger`."""
+    """A campaign's folder, which no other process has at the time. Made by `open_ledger`."""
 
-    def __init__(self, folder: Path, first_seed: int, kinds: tuple[str, ...]) -> None:
-        self.folder = folder
+    def __init__(self, wish: Wish, first_seed: int, file: BinaryIO) -> None:
+        self.folder = wish.directory
         self.first_seed = first_seed
-        self.totals = Totals(kinds)
+        self.totals = Totals(wish.kinds)
+        self._head = describe(wish)
+        self._file = file
         self.done: set[int] = set()
         """Seeds of the runs that have ended."""
 
     def add(self, verdict: Verdict) -> None:
         """A run that has ended: on disk at once. Raises `Failure`."""
-        line = {key: value for key, value in verdict.to_json().items() if key != "window"}
+        line = describe_run_line(verdict)
         self._append(line)
         self._count(line)
 
     def _count(self, line: dict[str, Any]) -> None:
-        seed = int(line["seed"])
-        if seed in self.done:
-            raise ValueError(f"seed {seed} is there twice")
-        self.totals.add(line)
-        self.done.add(seed)
+        run = read_run_line(line, self._head, self.first_seed)
+        if run.seed in self.done:
+            raise ValueError(f"seed {run.seed} is there twice")
+        self.totals.add(run)
+        self.done.add(run.seed)
 
     def _append(self, line: dict[str, Any]) -> None:
         path = self.folder / NAME
         try:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            data = json.dumps(line).encode() + b"\n"
+            if self._file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise Failure(
                 f"{path}: {error.strerror}; free some space, or check its rights"
             ) from error
 
-    def read(self, wish: Wish, seed: int | None) -> None:
+    def read(self, seed: int | None) -> None:
         """What is there already. Raises `Misuse` if it is of another campaign, and `Failure`."""
         path = self.folder / NAME
         lines = _read_lines(path)
         head = lines[0] if lines else {}
-        for name, asked in describe(wish).items():
+        for name, asked in self._head.items():
             if name not in head or head[name] != asked:
                 raise Misuse(
                     f"--save: {path} is of a campaign with {name} {head.get(name)!r}, not "
                     f"{asked!r}; go on as it was begun, or name a new folder"
                 )
         self.first_seed = head.get("seed", -1)
-        if type(self.first_seed) is not int or self.first_seed < 0:
+        if type(self.first_seed) is not int or not 0 <= self.first_seed <= SEED_MAX:
             raise Misuse(f"--save: {path}: its first line names no seed; name a new folder")
         if seed is not None and seed != self.first_seed:
             raise Misuse(
@@ -125,12 +137,12 @@ class Ledger:
         for number, line in enumerate(lines[1:], 2):
             try:
                 self._count(line)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except ValueError as error:
                 raise Failure(f"{path}, line {number}: no verdict of a run ({error})") from error
 
-    def begin(self, wish: Wish) -> None:
+    def begin(self) -> None:
         """The first line of a new one. Raises `Failure`."""
-        self._append({**describe(wish), "seed": self.first_seed})
+        self._append({**self._head, "seed": self.first_seed})
 
 
 def describe(wish: Wish) -> dict[str, Any]:
@@ -153,7 +165,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     found = []
     for number, text in enumerate(whole.splitlines(), 1):
         try:
-            line = json.loads(text)
+            line = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise Failure(f"{path}, line {number}: not JSON; name a new folder") from error
         if not isinstance(line, dict):
@@ -162,22 +174,53 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def open_ledger(wish: Wish, seed: int | None, fresh_seed: int) -> Ledger:
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+@contextmanager
+def open_ledger(wish: Wish, seed: int | None, fresh_seed: int) -> Iterator[Ledger]:
     """That of the campaign in `wish.directory`, a new folder or one to go on in.
 
     `seed` is what was asked for, `fresh_seed` what a new one begins with otherwise.
-    Raises `Misuse` and `Failure`.
+    Raises `Misuse`, also if another process has it, and `Failure`.
     """
-    folder = wish.directory
-    ledger = Ledger(folder, fresh_seed if seed is None else seed, wish.kinds)
-    if (folder / NAME).is_file():
-        ledger.read(wish, seed)
-        return ledger
+    path = wish.directory / NAME
+    known = path.is_file()
+    if not known:
+        _make_folder(wish.directory)
+    with _locked(path) as file:
+        ledger = Ledger(wish, fresh_seed if seed is None else seed, file)
+        if known:
+            ledger.read(seed)
+        else:
+            ledger.begin()
+        yield ledger
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
     except FileExistsError as error:
         raise Misuse(f"--save: {folder} is there, and no campaign's; name a new folder") from error
     except OSError as error:
         raise Failure(f"{folder}: {error.strerror}; name another --save") from error
-    ledger.begin(wish)
-    return ledger
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """The file, to append to. The lock ends with the process that has it, however it ends."""
+    try:
+        # Nothing is kept back: what fails, fails where it is written.
+        file = open(path, "ab", buffering=0)  # noqa: SIM115
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}; check its rights") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Misuse(
+                f"--save: another process goes on with the campaign in {path.parent}; "
+                "wait for it, or name a new folder"
+            ) from error
+        yield file

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from transports.node.cli.chaos.campaign import describe_totals, run_campaign
 from transports.node.cli.chaos.course import Course
-from transports.node.cli.chaos.ledger import NAME, open_ledger
+from transports.node.cli.chaos.ledger import NAME, Ledger, open_ledger
+from transports.node.cli.chaos.ledger_line import SEED_MAX
 from transports.node.cli.chaos.verdict import Wish
 from transports.node.cli.failures import Failure, Interrupted, Misuse
 
@@ -51,8 +53,13 @@ class Runs:
 def go(folder: Path, count: int, runs: Runs) -> tuple[list[str], Interrupted | None]:
     said: list[str] = []
     wish = make_wish(folder)
-    ledger = open_ledger(wish, None, wish.seed)
-    return said, run_campaign(wish, count, ledger, runs, said.append)
+    with open_ledger(wish, None, wish.seed) as ledger:
+        return said, run_campaign(wish, count, ledger, runs, said.append)
+
+
+def opened(wish: Wish, seed: int | None = None) -> Ledger:
+    with open_ledger(wish, seed, 0) as ledger:
+        return ledger
 
 
 def kept(folder: Path) -> set[str]:
@@ -74,7 +81,7 @@ def test_a_line_for_each_run_and_the_folder_of_the_one_that_failed(tmp_path: Pat
     assert "not all nodes answered; kept: " in said[4]
     assert kept(folder) == {NAME, "run-9", "run-11"}
     assert {"history.edn", "verdict.json", "timeline.svg"} <= kept(folder / "run-9")
-    totals = open_ledger(make_wish(folder), None, 0).totals
+    totals = opened(make_wish(folder)).totals
     assert (totals.runs, totals.failed, totals.operations) == (12, [9, 11], 22)
     assert totals.faults == {"kill": 11}
     assert describe_totals(totals, 12)[0] == "12 runs, 2 failed: 22 operations (22 answered)"
@@ -105,14 +112,14 @@ def test_a_campaign_whose_calls_never_failed_names_them(tmp_path: Path) -> None:
     class Traced(Runs):
         def __call__(self, course: Course) -> Interrupted | None:
             super().__call__(course)
-            course._faults.update(sync=1, full=1)
+            course._faults = {"sync": 1, "full": 1}
             course._came_true["full"] = int(course.wish.seed == 8)
             return None
 
     said: list[str] = []
     wish = make_wish(tmp_path / "campaign", kinds=("sync", "full"))
-    ledger = open_ledger(wish, None, wish.seed)
-    run_campaign(wish, 3, ledger, Traced(), said.append)
+    with open_ledger(wish, None, wish.seed) as ledger:
+        run_campaign(wish, 3, ledger, Traced(), said.append)
     assert said[0].endswith(", no node came upon a failing call (sync, full)")
     assert said[1].endswith(", no node came upon a failing call (sync)")
     assert (ledger.totals.failed, ledger.totals.untested) == ([], ["sync"])
@@ -129,8 +136,8 @@ def test_a_campaign_without_a_run_does_not_hold(tmp_path: Path) -> None:
 
     said: list[str] = []
     wish = make_wish(tmp_path / "campaign")
-    ledger = open_ledger(wish, None, wish.seed)
-    assert run_campaign(wish, 3, ledger, Silent(), said.append) is not None
+    with open_ledger(wish, None, wish.seed) as ledger:
+        assert run_campaign(wish, 3, ledger, Silent(), said.append) is not None
     assert (said, kept(wish.directory)) == ([], {NAME})
     assert not ledger.totals.hold
     assert describe_totals(ledger.totals, 3)[0].startswith("0 of 3 runs, nothing was tested: ")
@@ -190,7 +197,72 @@ def test_a_ledger_that_is_none_says_where(tmp_path: Path, line: str, expected: s
     with open(folder / NAME, "a", encoding="utf-8") as file:
         file.write(line + "\n")
     with pytest.raises(Failure, match=expected):
-        open_ledger(make_wish(folder), None, 0)
+        opened(make_wish(folder))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"passed": 1}, "passed"),
+        ({"operations": -1}, "operations"),
+        ({"operations": "2"}, "operations"),
+        ({"operations": 1}, "2 answers to 1 operations"),
+        ({"seed": 7.0}, "seed"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 6}, "seed 6 is not of a campaign from 7 on"),
+        ({"seed": 7 + 1_000_000}, "is not of a campaign from 7 on"),
+        ({"silence_seconds": -0.5}, "silence_seconds"),
+        ({"silence_seconds": float("nan")}, "not JSON"),
+        ({"faults": {"kill": True}}, "faults"),
+        ({"faults": {"meteor": 1}}, "has no fault 'meteor'"),
+        ({"came_true": {"kill": 2}}, "more calls failed"),
+        ({"came_true": {"sync": 1}}, "a kind that was not begun"),
+        ({"outcomes": {}}, "nothing was answered"),
+        ({"passed": False}, "passed does not fit"),
+        ({"linearizable": False}, "passed does not fit"),
+        ({"fault": "a node ended"}, "passed does not fit"),
+        ({"transport": "udp"}, "transport is 'udp', the campaign's 'tcp'"),
+        ({"seconds": 2.0}, "seconds is 2.0"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_a_line_that_no_run_wrote_is_refused(
+    tmp_path: Path, changed: dict[str, object], expected: str
+) -> None:
+    folder = tmp_path / "campaign"
+    go(folder, 1, Runs())
+    head, line = (folder / NAME).read_text().splitlines()
+    line = json.dumps(json.loads(line) | changed)
+    (folder / NAME).write_text(f"{head}\n{line}\n")
+    with pytest.raises(Failure, match=f"line 2: .*{expected}"):
+        opened(make_wish(folder))
+
+
+def test_seeds_go_on_behind_the_largest(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    wish = replace(make_wish(folder), seed=SEED_MAX)
+    with open_ledger(wish, None, wish.seed) as ledger:
+        run_campaign(wish, 2, ledger, Runs(), lambda _text: None)
+    assert opened(wish).done == {SEED_MAX, 0}
+
+
+def test_a_campaign_that_another_process_has_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    with open_ledger(make_wish(folder), None, 7):
+        before = (folder / NAME).read_bytes()
+        with open(folder / NAME, "ab") as file:
+            file.write(b"half a li")
+        done = subprocess.run(
+            command("--seconds", 1, "--kinds", "kill", "--runs", 2, "--save", folder),
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 2
+        assert "another process goes on with the campaign" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert (folder / NAME).read_bytes() == before + b"half a li"
+    assert go(folder, 1, Runs())[0]
 
 
 def test_a_seed_that_is_there_twice_is_refused(tmp_path: Path) -> None:
@@ -199,21 +271,21 @@ def test_a_seed_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     lines = (folder / NAME).read_text().splitlines()
     (folder / NAME).write_text("\n".join([*lines, lines[-1], ""]))
     with pytest.raises(Failure, match="seed 7 is there twice"):
-        open_ledger(make_wish(folder), None, 0)
+        opened(make_wish(folder))
 
 
 def test_another_campaigns_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "campaign"
     go(folder, 1, Runs())
     with pytest.raises(Misuse, match="a campaign with transport 'tcp', not 'udp'"):
-        open_ledger(make_wish(folder, "udp"), None, 0)
+        opened(make_wish(folder, "udp"))
     with pytest.raises(Misuse, match="begins with seed 7, not 8; leave out --seed"):
-        open_ledger(make_wish(folder), 8, 0)
+        opened(make_wish(folder), 8)
     with pytest.raises(Misuse, match="no campaign's; name a new folder"):
-        open_ledger(make_wish(tmp_path), None, 0)
+        opened(make_wish(tmp_path))
     (folder / NAME).write_text("")
     with pytest.raises(Misuse, match="with transport None"):
-        open_ledger(make_wish(folder), None, 0)
+        opened(make_wish(folder))
 
 
 def command(*words: object) -> list[str]:

@@ -66,7 +66,7 @@ def run_broken(folder: Path, broken: str, *words: str) -> dict[str, object]:
 def test_an_append_that_is_applied_twice_is_not_linearizable(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("a cable that loses frames needs root")
-    words = ("--transport", "udp", "--kinds", "loss", "--seconds", "8", "--seed", "1")
+    words = ("--transport", "udp", "--kinds", "loss", "--seconds", "16", "--seed", "1")
     verdict = run_broken(tmp_path, RETRIES_ARE_APPLIED_AGAIN, *words)
     assert not verdict["linearizable"]
 
