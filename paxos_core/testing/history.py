@@ -24,6 +24,7 @@ from paxos_core.ready import Decided
 from paxos_core.session import NO_SESSION, decode_group
 from paxos_core.testing.failure import Violation
 from paxos_core.testing.machine import command_name
+from paxos_core.testing.tally import Tally
 from paxos_core.types import Ballot, NodeId, Slot, ballot_node, format_ballot
 
 ASKS_MAX = 3
@@ -51,13 +52,12 @@ class History:
     """The record of one run. Raises `Violation` as soon as an invariant breaks."""
 
     def __init__(self, quorums: QuorumSystem, strict_refusals: bool) -> None:
-        self._quorums = quorums
+        self._tally = Tally(quorums.members, quorums.phase1, quorums.phase2)
         self._strict_refusals = strict_refusals
         self.counts: Counter[str] = Counter()
         self._acceptors = {node: AcceptorGhost() for node in quorums.members}
         self._voteless: set[NodeId] = set()
         self._proposals: dict[Slot, dict[Ballot, bytes]] = {}
-        self._votes: dict[tuple[Slot, Ballot], int] = {}
         self.chosen: dict[Slot, tuple[Ballot, bytes]] = {}
         self.chosen_prefix: Slot = 0
         """Every slot below it is chosen."""
@@ -109,6 +109,10 @@ class History:
         self.counts[f"frames of {frame_bytes_max}"] += 1
         is_majority = quorums.phase1 == quorums.phase2 == majority
         self.counts["quorums: " + ("majority" if is_majority else "flexible")] += 1
+
+    def check_quorums(self) -> None:
+        """That no two quorums of the cluster can miss one another."""
+        self._tally.check_sizes()
 
     # Messages that leave a node
 
@@ -173,7 +177,9 @@ class History:
             f"after {format_ballot(ghost.told_promise)}",
         )
         ghost.told_promise = promise.ballot
-        if promise.next_slot != m.NO_MORE:
+        if promise.next_slot == m.NO_MORE:
+            self._tally.promised(node, promise.ballot)
+        else:
             self.counts["promise with more pages"] += 1
         if promise.votes:
             self.counts["promise that reveals votes"] += 1
@@ -199,6 +205,7 @@ class History:
             "one proposer per ballot",
             f"node {node} proposes in {format_ballot(accept.ballot)}",
         )
+        self._tally.proposes(node, accept.ballot)
         self._note_proposal(accept.slot, accept.ballot, accept.value)
 
     def _note_proposal(self, slot: Slot, ballot: Ballot, value: bytes) -> None:
@@ -234,9 +241,8 @@ class History:
             f"after promising {format_ballot(ghost.told_promise)}",
         )
         ghost.told_promise = ballot
-        bit = self._quorums.bits[node]
         for slot in range(accepted.first_slot, accepted.last_slot + 1):
-            if self._votes.get((slot, ballot), 0) & bit:
+            if self._tally.has_voted(node, slot, ballot):
                 ghost.told_votes[slot] = ballot
                 continue
             chosen = self.chosen.get(slot)
@@ -290,10 +296,7 @@ class History:
             ghost.durable_promise = max(ghost.durable_promise, record.ballot)
 
     def _count_vote(self, node: NodeId, vote: Voted) -> None:
-        key = (vote.slot, vote.ballot)
-        mask = self._votes.get(key, 0) | self._quorums.bits[node]
-        self._votes[key] = mask
-        if not self._quorums.is_phase2(mask):
+        if not self._tally.voted(node, vote.slot, vote.ballot):
             return
         known = self.chosen.get(vote.slot)
         if known is None:

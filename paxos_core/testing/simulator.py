@@ -133,6 +133,7 @@ class Simulation:
     def run(self) -> History:
         """To the end. Raises `SimulationFailure`."""
         try:
+            self.history.check_quorums()
             one_step = self.one_step
             while not self.done and self.step < self._last_step:
                 one_step()

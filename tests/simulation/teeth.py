@@ -224,6 +224,26 @@ def phase_1_quorums_miss_phase_2_quorums(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(QuorumSystem, "is_phase1", is_phase1)
 
 
+@tooth
+def phase_2_quorums_miss_phase_1_quorums(patch: pytest.MonkeyPatch) -> None:
+    def is_phase2(self: QuorumSystem, mask: int) -> bool:
+        return mask.bit_count() >= max(1, self.phase2 - 1)
+
+    patch.setattr(QuorumSystem, "is_phase2", is_phase2)
+
+
+@tooth
+def half_of_the_members_is_a_majority(patch: pytest.MonkeyPatch) -> None:
+    real = QuorumSystem.__init__
+
+    def init(self: QuorumSystem, members: Any, phase1: Any = None, phase2: Any = None) -> None:
+        real(self, members, phase1, phase2)
+        if phase1 is None and phase2 is None:
+            self.phase1 = self.phase2 = len(self.members) // 2
+
+    patch.setattr(QuorumSystem, "__init__", init)
+
+
 # Durability
 
 
