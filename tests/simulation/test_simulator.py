@@ -5,14 +5,12 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from campaign_cases import run_command
 from teeth import BREAKS
 
 from paxos_core.testing import Options, Simulation, SimulationFailure, minimise, simulate
@@ -26,7 +24,6 @@ from paxos_core.testing.plan import (
     faults_of,
 )
 from transports.node.cli.simulate.campaign import run_campaign
-from transports.node.cli.simulate.command import simulate as command
 
 SEEDS = int(os.environ.get("PAXOS_SIMULATION_SEEDS", "2000"))
 STEPS_MIN = 1_000_000
@@ -152,12 +149,6 @@ def test_one_step_less_holds(failure: SimulationFailure):
     simulate(replace(failure.options, steps=failure.step - 1))
 
 
-def run_command(line: str) -> tuple[int, str]:
-    """Status and output of `paxos simulate`, in this process, where the core may be broken."""
-    done = CliRunner().invoke(command, line.split())
-    return done.exit_code, done.output
-
-
 def test_the_command_replays_a_seed():
     status, said = run_command("--seed 1 --steps 400 --trace")
     assert status == 0
@@ -177,6 +168,12 @@ def test_the_command_says_what_no_seed_has_seen():
     status, said = run_command("--seed 1 --steps 5")
     assert status == 0
     assert "never seen: leader elected, " in said
+
+
+def test_the_command_says_that_seeds_were_stopped_early():
+    status, said = run_command("--seeds 0:3 --steps 5")
+    assert status == 0
+    assert "3 seeds, all hold, each stopped early, after 5 steps at most: 15 steps" in said
 
 
 def test_several_processes_find_what_one_finds():
@@ -223,21 +220,6 @@ def test_wrong_use_is_refused(line: str, expected: str):
     status, said = run_command(line)
     assert status == 2
     assert expected in said
-
-
-def test_ctrl_c_shows_what_was_done():
-    command = [sys.executable, "-m", "transports.node.cli", "simulate", "--seeds", "0:1000000"]
-    with subprocess.Popen(
-        [*command, "--jobs", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        assert process.stdout is not None
-        assert "simulated hours" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        said = process.stdout.read()
-        process.wait(60)
-    assert process.returncode == 130
-    assert " of 1,000,000 seeds, all hold" in said
 
 
 # Rounds
@@ -287,53 +269,3 @@ def test_a_failure_of_a_late_round_is_minimised(monkeypatch: pytest.MonkeyPatch)
     least = minimise(failed.value, 20)
     assert least.invariant == failed.value.invariant
     assert (least.options.seconds or 0) < 30
-
-
-# The ledger
-
-
-def test_a_campaign_goes_on_where_its_ledger_ends(tmp_path: Path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert run_command(f"--seeds 0:9 --ledger {whole}")[0] == 0
-    assert run_command(f"--seeds 0:4 --ledger {parts}")[0] == 0
-    status, said = run_command(f"--seeds 0:9 --ledger {parts}")
-    assert status == 0
-    assert "9 seeds, all hold" in said
-    found = [json.loads(path.read_text()) for path in (whole, parts)]
-    for document in found:
-        del document["processor_seconds"]
-    assert found[0] == found[1]
-    assert found[0]["seeds"] == 9
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"", "no ledger of a campaign"),
-        (b"\xff\xfe", "it is no text"),
-        (b"[]", "no ledger of a campaign"),
-        (b'{"format": "paxos simulate, ledger 1"}', "no ledger of a campaign"),
-    ],
-)
-def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes, expected: str):
-    path = tmp_path / "ledger"
-    path.write_bytes(content)
-    status, said = run_command(f"--seeds 0:2 --ledger {path}")
-    assert status == 2
-    assert expected in said
-    assert path.read_bytes() == content
-
-
-def test_a_ledger_of_other_options_is_refused(tmp_path: Path):
-    path = tmp_path / "ledger"
-    assert run_command(f"--seeds 0:2 --ledger {path}")[0] == 0
-    for line in ("--seeds 1:3", "--seeds 0:2 --seconds 9", "--seeds 0:2 --without loss"):
-        status, said = run_command(f"{line} --ledger {path}")
-        assert status == 2
-        assert "the ledger is of 'paxos simulate --seed 0'" in said
-
-
-def test_a_ledger_that_cannot_be_written_is_told_at_once(tmp_path: Path):
-    status, said = run_command(f"--seeds 0:1000000 --ledger {tmp_path}/no/ledger")
-    assert status == 1
-    assert "cannot be written (No such file or directory)" in said

@@ -74,6 +74,11 @@ def library_path() -> Path:
     return target
 
 
+def sources_digest() -> str:
+    """Names the library that the sources give on this machine. Raises `BuildFailed`."""
+    return _digest(sources())
+
+
 def _digest(root: Path) -> str:
     """Of all that the library is made from, the machine's kind included."""
     machine = os.uname()

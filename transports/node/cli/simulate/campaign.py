@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from typing import Final
 
 from paxos_core.testing import Options, Simulation, SimulationFailure, minimise
@@ -62,14 +65,16 @@ class Totals:
         """How much faster than real time one processor simulates."""
         return self.hours * SECONDS_PER_HOUR / self.seconds if self.seconds else 0.0
 
-    def add(self, other: Totals) -> None:
-        """Those of some more seeds."""
-        self.seeds += other.seeds
-        self.steps += other.steps
-        self.units += other.units
-        self.seconds += other.seconds
-        self.counts += other.counts
-        self.failures += other.failures
+    def plus(self, other: Totals) -> Totals:
+        """With those of some more seeds."""
+        return Totals(
+            self.seeds + other.seeds,
+            self.steps + other.steps,
+            self.units + other.units,
+            self.seconds + other.seconds,
+            self.counts + other.counts,
+            self.failures + other.failures,
+        )
 
 
 def run_chunk(runs: Sequence[Options], shrink: bool) -> Totals:
@@ -112,10 +117,10 @@ def run_campaign(
 ) -> Totals:
     """All of `seeds` with the options of `base`, or as many as come before `failures_max` failures.
 
-    `progress` is called as chunks end, with the `totals` of the first so many seeds,
-    and of those of earlier runs if they are given. Raises `KeyboardInterrupt` at Ctrl-C; what
-    was done until then `progress` has seen. Raises `ConfigError` for a core that cannot be
-    had, and `WorkerDied`.
+    `progress` is called as chunks end, with the totals of the first so many seeds,
+    added to `totals` of earlier runs if they are given. They are new ones each time, so that
+    an exception from a signal finds none half added. Whatever ends this ends the
+    workers too. Raises `ConfigError` for a core that cannot be had, and `WorkerDied`.
     """
     make_of(base.core)  # Once, and here: workers find the library built.
     totals = totals or Totals()
@@ -125,11 +130,12 @@ def run_campaign(
     # A core in C may end the process it is in: it gets one that can be spared.
     inside = jobs == 1 and base.core == PYTHON
     results = (run_chunk(c, shrink) for c in chunks) if inside else _results(chunks, jobs, shrink)
-    for found in results:
-        totals.add(found)
-        progress(totals)
-        if len(totals.failures) >= failures_max:
-            break
+    with closing(results):
+        for found in results:
+            totals = totals.plus(found)
+            progress(totals)
+            if len(totals.failures) >= failures_max:
+                break
     return totals
 
 
@@ -139,7 +145,9 @@ def _chunks(base: Options, seeds: Sequence[int]) -> Iterator[list[Options]]:
         yield [replace(base, seed=seed) for seed in seeds[start : start + size]]
 
 
-def _results(chunks: Iterator[list[Options]], jobs: int, shrink: bool) -> Iterator[Totals]:
+def _results(
+    chunks: Iterator[list[Options]], jobs: int, shrink: bool
+) -> Generator[Totals, None, None]:
     """Of one chunk after the other, whoever is done first."""
     with _pool(jobs) as pool:
         waiting: deque[tuple[list[Options], Future[Totals]]] = deque()
@@ -166,7 +174,7 @@ def _find_deadly(runs: Sequence[Options]) -> Totals:
     for options in runs:
         with _pool(1) as pool:
             try:
-                totals.add(pool.submit(run_chunk, [options], shrink=False).result())
+                totals = totals.plus(pool.submit(run_chunk, [options], shrink=False).result())
             except BrokenProcessPool:
                 totals.seeds += 1
                 totals.failures.append(
@@ -178,14 +186,28 @@ def _find_deadly(runs: Sequence[Options]) -> Totals:
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    others = set(active_children())
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker)
     try:
         yield pool
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        # A seed may take hours, and nobody waits for it.
+        for worker in set(active_children()) - others:
+            worker.kill()
 
 
 def _start_worker() -> None:
-    """Ctrl-C is for the parent, which then ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Signals to the whole group are for the parent, which then ends the workers."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     collect_less()
+
+
+def _end_with_parent() -> None:
+    """However the parent ends: a worker that waits for work does not see it."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

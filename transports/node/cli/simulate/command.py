@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from paxos_core.testing import Options
     from transports.node.cli.simulate.campaign import Totals
     from transports.node.cli.simulate.ledger import LedgerFile
+    from transports.node.cli.simulate.meter import Meter
+    from transports.node.cli.simulate.stopping import Signals
 
 SEED_MAX: Final = (1 << 63) - 1
 SEEDS_MAX: Final = 100_000_000
-PROGRESS_SECONDS: Final = 2.0
-SIGINT: Final = 2
 
 
 @click.command()
@@ -88,8 +88,8 @@ def simulate(
 
     Each seed draws a cluster, its load, and which kinds of fault it has at all. The
     same seed is the same run, on every machine. Ends with 0 if every seed held, 1 if
-    one did not: then a line says how to repeat it; 130 after Ctrl-C, with what was
-    done until then.
+    one did not: then a line says how to repeat it; 130 after Ctrl-C and 143 after
+    SIGTERM, with what was done until then.
 
     \b
     Examples:
@@ -99,6 +99,7 @@ def simulate(
       paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
     from paxos_core.testing import Options
+    from transports.node.cli.simulate.meter import Meter
 
     chosen = read_seeds(seed, seeds)
     base = Options(
@@ -114,68 +115,68 @@ def simulate(
     if trace:
         _trace(base, len(chosen))
         return
-    meter = _Meter(len(chosen), _open_ledger(ledger, base))
-    tell = partial(show, meter.totals, output, counts=counts, of=len(chosen))
-    _carry_out(base, chosen, meter, tell, jobs=jobs, shrink=minimise, failures_max=failures)
+    tell = partial(show, output=output, counts=counts, of=len(chosen), steps_max=steps)
+    with _open_ledger(ledger, base, len(chosen)) as kept:
+        meter = Meter(len(chosen), kept)
+        _carry_out(base, chosen, meter, tell, jobs=jobs, shrink=minimise, failures_max=failures)
 
 
 def _carry_out(
-    base: Options, chosen: range, meter: _Meter, tell: Callable[[], None], **how: Any
+    base: Options, chosen: range, meter: Meter, tell: Callable[[Totals], None], **how: Any
 ) -> None:
-    """Run the seeds that are left; keep and tell what was done, and end as it ended."""
-    from transports.node.cli.simulate.campaign import run_campaign
+    """Run the seeds that are left; tell and keep what was done, and end as it ended."""
+    from transports.node.cli.simulate.stopping import Signals
 
-    left = chosen[meter.totals.seeds :]
-    interrupted = False
+    signals = Signals()
+    end: Exception | None = None
     try:
-        run_campaign(base, left, progress=meter.note, totals=meter.totals, **how)
-    except KeyboardInterrupt:
-        interrupted = True
-    meter.save()
-    tell()
-    if interrupted:
-        raise Interrupted(SIGINT)
+        end = _run(base, chosen[meter.totals.seeds :], meter, signals, how)
+        # What was found is told even if it cannot be kept, and kept if it cannot be told.
+        try:
+            if meter.totals.seeds or end is None or isinstance(end, Interrupted):
+                tell(meter.totals)
+        finally:
+            meter.save()
+    finally:
+        if not isinstance(end, Interrupted):
+            signals.restore()
+    if end is not None:
+        raise end
     if meter.totals.failures:
         sys.exit(FAILED)
 
 
-def _open_ledger(path: Path | None, base: Options) -> LedgerFile | None:
+def _run(
+    base: Options, left: range, meter: Meter, signals: Signals, how: dict[str, Any]
+) -> Exception | None:
+    """What ended the campaign early, if anything did. Signals do nothing from then on."""
+    from transports.node.cli.simulate.campaign import run_campaign
+    from transports.node.cli.simulate.stopping import Stopped
+
+    def note(totals: Totals) -> None:
+        meter.note(totals)
+        signals.check()
+
+    try:
+        try:
+            signals.hear()
+            run_campaign(base, left, progress=note, totals=meter.totals, **how)
+        finally:
+            signals.ignore()
+    except Stopped as stopped:
+        return Interrupted(stopped.number)
+    except Exception as error:
+        # Raised again when what was done has been told.
+        return error
+    return None
+
+
+def _open_ledger(
+    path: Path | None, base: Options, asked: int
+) -> AbstractContextManager[LedgerFile | None]:
     from transports.node.cli.simulate.ledger import LedgerFile
 
-    return None if path is None else LedgerFile(path, base, base.seed)
-
-
-class _Meter:
-    """Progress on stderr and in the ledger, now and then."""
-
-    def __init__(self, seeds: int, ledger: LedgerFile | None) -> None:
-        from transports.node.cli.simulate.campaign import Totals
-
-        self._ledger = ledger
-        self.totals = ledger.load() if ledger else Totals()
-        self._seeds = seeds
-        self._done_before = self.totals.seeds
-        # Said now if it cannot be written, and not hours later.
-        self.save()
-        self._began = self._said = time.monotonic()
-
-    def save(self) -> None:
-        if self._ledger is not None:
-            self._ledger.save(self.totals)
-
-    def note(self, totals: Totals) -> None:
-        now = time.monotonic()
-        if now - self._said < PROGRESS_SECONDS or totals.seeds >= self._seeds:
-            return
-        self._said = now
-        self.save()
-        pace = (now - self._began) / (totals.seeds - self._done_before)
-        left = pace * (self._seeds - totals.seeds)
-        click.echo(
-            f"{totals.seeds:,} of {self._seeds:,} seeds, {totals.hours:,.1f} simulated hours, "
-            f"{len(totals.failures)} failed  (about {left:,.0f} s left)",
-            err=True,
-        )
+    return nullcontext() if path is None else LedgerFile(path, base, asked)
 
 
 def read_seeds(seed: int | None, span: str | None) -> range:
@@ -231,7 +232,7 @@ def _trace(base: Options, seeds: int) -> None:
     click.echo("1 seed holds")
 
 
-def show(totals: Totals, output: str, *, counts: bool, of: int) -> None:
+def show(totals: Totals, *, output: str, counts: bool, of: int, steps_max: int | None) -> None:
     """Failures, the ledger, and the states that no seed was in."""
     from paxos_core.testing.coverage import unseen
 
@@ -243,6 +244,7 @@ def show(totals: Totals, output: str, *, counts: bool, of: int) -> None:
             {
                 "seeds": totals.seeds,
                 "asked": of,
+                "steps_max": steps_max,
                 "steps": totals.steps,
                 "simulated_hours": totals.hours,
                 "times_real_time": totals.speed,
@@ -257,11 +259,18 @@ def show(totals: Totals, output: str, *, counts: bool, of: int) -> None:
     if counts:
         for name, count in sorted(totals.counts.items()):
             click.echo(f"{count:12,} {name}")
-    verdict = f"{len(totals.failures)} failed" if totals.failures else "all hold"
+    click.echo(_verdict(totals, of, steps_max))
+    if missing and totals.seeds:
+        click.echo(f"never seen: {', '.join(missing)}")
+
+
+def _verdict(totals: Totals, of: int, steps_max: int | None) -> str:
+    if not totals.seeds:
+        return f"nothing was run of {of:,} seeds"
     some = "" if totals.seeds == of else f" of {of:,}"
-    click.echo(
-        f"{totals.seeds:,}{some} seeds, {verdict}: {totals.steps:,} steps, "
+    held = f"{len(totals.failures)} failed" if totals.failures else "all hold"
+    early = "" if steps_max is None else f", each stopped early, after {steps_max:,} steps at most"
+    return (
+        f"{totals.seeds:,}{some} seeds, {held}{early}: {totals.steps:,} steps, "
         f"{totals.hours:,.2f} simulated hours, {totals.speed:,.0f} times real time on a processor"
     )
-    if missing:
-        click.echo(f"never seen: {', '.join(missing)}")

@@ -2,48 +2,131 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import stat
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, NoReturn
 
 from paxos_core.testing import Options
 from transports.node.cli.failures import Failure, Misuse
 from transports.node.cli.simulate.campaign import Totals
+from transports.node.cli.simulate.code import code_digest
 
-FORMAT: Final = "paxos simulate, ledger 1"
+FORMAT: Final = "paxos simulate, ledger 2"
+FORMATS_WITHOUT_CODE: Final = ("paxos simulate, ledger 1",)
+LEDGER_BYTES_MAX: Final = 16 << 20
+NUMBER_MAX: Final = (1 << 63) - 1
 _NUMBERS: Final = ("seeds", "steps", "units")
 
 
 class LedgerFile:
-    """The totals of the first seeds from `first` on, with the options of `base`."""
+    """The totals of the first seeds from `base.seed` on, with its options, by this code.
 
-    def __init__(self, path: Path, base: Options, first: int) -> None:
+    While the context lasts, no other process uses the file.
+    """
+
+    def __init__(self, path: Path, base: Options, asked: int) -> None:
+        """`asked` is how many seeds there are in all. Raises `ConfigError` for lack of a core."""
         self._path = path
-        self._first = first
-        # Whatever changes what a seed does; the seed itself aside.
-        self._options = replace(base, seed=first).command()
+        self._asked = asked
+        self._options = base.command()
+        self._code = code_digest(base.core)
+        self._fd = -1
+        self._is_new = False
+
+    def __enter__(self) -> LedgerFile:
+        """Raises `Misuse` for what can be no ledger, `Failure` if another process has it."""
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self._create()
+        except OSError as error:
+            raise Misuse(f"{self._path}: the ledger cannot be read ({error.strerror})") from error
+        try:
+            self._claim()
+        except BaseException:
+            os.close(self._fd)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._fd)
+
+    def _create(self) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise self._cannot_write(error.strerror) from error
+        self._is_new = True
+
+    def _claim(self) -> None:
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise Misuse(f"{self._path}: this is no regular file; name another one for the ledger")
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who has it replaces it, and then we hold what has no name.
+            ours = os.path.samestat(os.fstat(self._fd), os.stat(self._path))
+        except OSError:
+            ours = False
+        if not ours:
+            raise Failure(
+                f"{self._path}: another campaign keeps this ledger; wait for its end, "
+                "or name another file"
+            )
 
     def load(self) -> Totals:
-        """What was done already; nothing if there is no file. Raises `Misuse`."""
-        try:
-            text = self._path.read_text("utf-8")
-        except FileNotFoundError:
+        """What was done already; nothing if there was no file. Raises `Misuse`."""
+        if self._is_new:
             return Totals()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise Misuse(f"{self._path}: the ledger cannot be read ({reason})") from error
+        content = self._content()
         try:
-            return self._read(json.loads(text))
+            return self._read(json.loads(content.decode(), parse_constant=_refuse))
+        except UnicodeDecodeError as error:
+            raise Misuse(f"{self._path}: the ledger cannot be read (it is no text)") from error
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Misuse(
                 f"{self._path}: this is no ledger of a campaign, or a part of one; "
                 "name another file, or remove it"
             ) from error
 
+    def _content(self) -> bytes:
+        try:
+            with open(self._fd, "rb", buffering=0, closefd=False) as stream:
+                content = stream.read(LEDGER_BYTES_MAX + 1)
+        except OSError as error:
+            raise Misuse(f"{self._path}: the ledger cannot be read ({error.strerror})") from error
+        if len(content) > LEDGER_BYTES_MAX:
+            raise Misuse(
+                f"{self._path}: larger than {LEDGER_BYTES_MAX >> 20} MiB, which no ledger is; "
+                "name another file"
+            )
+        return content
+
     def _read(self, document: Any) -> Totals:
+        self._check_origin(document)
+        totals = read_totals(document)
+        if totals.seeds > self._asked:
+            raise Misuse(
+                f"{self._path}: the ledger has {totals.seeds:,} seeds already, and "
+                f"{self._asked:,} are asked for; ask for as many, or name another file"
+            )
+        return totals
+
+    def _check_origin(self, document: Any) -> None:
+        if document["format"] in FORMATS_WITHOUT_CODE:
+            raise Misuse(
+                f"{self._path}: an older ledger, which does not say of which code it is; "
+                "name another file, or remove it"
+            )
         if document["format"] != FORMAT:
             raise ValueError("another format")
         if document["options"] != self._options:
@@ -51,37 +134,85 @@ class LedgerFile:
                 f"{self._path}: the ledger is of {document['options']!r}, not of "
                 f"{self._options!r}; name another file, or the same options and first seed"
             )
-        numbers = {name: document[name] for name in _NUMBERS}
-        counts = document["counts"]
-        failures = document["failures"]
-        if not all(type(number) is int for number in (*numbers.values(), *counts.values())):
-            raise ValueError("no number")
-        if not all(type(failure) is str for failure in failures):
-            raise ValueError("no text")
-        return Totals(
-            **numbers,
-            seconds=float(document["processor_seconds"]),
-            counts=Counter(counts),
-            failures=list(failures),
-        )
+        if document["code"] != self._code:
+            raise Misuse(
+                f"{self._path}: the ledger is of other code than this; "
+                "name another file, or go on with the code it was begun with"
+            )
 
     def save(self, totals: Totals) -> None:
         """Replace the file. Raises `Failure`."""
         document = {
             "format": FORMAT,
             "options": self._options,
+            "code": self._code,
             **{name: getattr(totals, name) for name in _NUMBERS},
             "simulated_hours": round(totals.hours, 3),
             "processor_seconds": round(totals.seconds, 3),
             "failures": totals.failures,
             "counts": dict(sorted(totals.counts.items())),
         }
-        fresh = self._path.with_name(self._path.name + ".new")
+        content = (json.dumps(document, indent=1) + "\n").encode()
+        if len(content) > LEDGER_BYTES_MAX:
+            raise self._cannot_write(f"over {LEDGER_BYTES_MAX >> 20} MiB; too many --failures")
         try:
-            fresh.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-            os.replace(fresh, self._path)
+            self._replace(content)
         except OSError as error:
-            raise Failure(
-                f"{self._path}: the ledger cannot be written ({error.strerror}); "
-                "name a file in a directory of yours"
-            ) from error
+            raise self._cannot_write(error.strerror) from error
+
+    def _replace(self, content: bytes) -> None:
+        new = self._path.with_name(self._path.name + ".new")
+        new.unlink(missing_ok=True)
+        fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            # Before it has the name under which others look for it.
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with open(fd, "wb", closefd=False) as stream:
+                stream.write(content)
+            os.replace(new, self._path)
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(self._fd)
+        self._fd = fd
+
+    def _cannot_write(self, reason: str | None) -> Failure:
+        return Failure(
+            f"{self._path}: the ledger cannot be written ({reason}); "
+            "name a file in a directory of yours"
+        )
+
+
+def read_totals(document: Any) -> Totals:
+    """Those in the ledger's JSON. Raises `ValueError`, `TypeError` or `KeyError`."""
+    counts, failures = document["counts"], document["failures"]
+    if not (isinstance(counts, dict) and isinstance(failures, list)):
+        raise TypeError("no table, or no list")
+    numbers = {name: _number(document[name]) for name in _NUMBERS}
+    if not all(type(failure) is str for failure in failures):
+        raise TypeError("no text")
+    if len(failures) > numbers["seeds"]:
+        raise ValueError("more failures than seeds")
+    return Totals(
+        **numbers,
+        seconds=_seconds(document["processor_seconds"]),
+        counts=Counter({name: _number(count) for name, count in counts.items()}),
+        failures=list(failures),
+    )
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= NUMBER_MAX:
+        raise ValueError("no number, or one that is no count")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    # What is no number is neither less nor more than another one.
+    if type(value) not in (int, float) or not 0 <= value <= NUMBER_MAX:
+        raise ValueError("no time")
+    return round(float(value), 3)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
