@@ -1,6 +1,7 @@
 """Signals to a campaign of several processes: what was done is told and kept, and all end."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,8 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from campaign_cases import run_command
+
+from transports.node.cli.simulate.campaign import Totals
+from transports.node.cli.simulate.stopping import Signals, Stopped
 
 PATIENCE_SECONDS = 60
+SEED_BEGUN_SECONDS = 3
+"""More processor time than a worker takes to start."""
 COMMAND = (
     sys.executable, "-m", "transports.node.cli", "simulate", "--seeds", "0:1000000", "--jobs", "2",
 )  # fmt: skip
@@ -34,6 +41,14 @@ def campaign(*more: str) -> Iterator[subprocess.Popen[str]]:
 def children(process: subprocess.Popen[str]) -> list[int]:
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     return [int(word) for word in path.read_text().split()]
+
+
+def processor_seconds(pid: int) -> float:
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def runs(pid: int) -> bool:
@@ -87,7 +102,7 @@ def test_workers_end_when_their_parent_is_killed():
         wait_for_end(workers)
 
 
-def test_a_signal_before_the_first_seed_says_that_nothing_was_run(tmp_path: Path):
+def test_a_signal_in_a_long_seed_says_that_nothing_was_run(tmp_path: Path):
     ledger = tmp_path / "ledger"
     with subprocess.Popen(
         [*COMMAND, "--seconds", "1000000", "--ledger", str(ledger)],
@@ -95,13 +110,60 @@ def test_a_signal_before_the_first_seed_says_that_nothing_was_run(tmp_path: Path
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        until = time.monotonic() + PATIENCE_SECONDS
-        # The resource tracker and a worker: it hears signals.
-        while len(children(process)) < 2:
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        process.terminate()
-        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        try:
+            until = time.monotonic() + PATIENCE_SECONDS
+            while max(map(processor_seconds, children(process)), default=0) < SEED_BEGUN_SECONDS:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            process.terminate()
+            said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
     assert process.returncode == 143
     assert said == "nothing was run of 1,000,000 seeds\n"
     assert json.loads(ledger.read_text())["seeds"] == 0
+
+
+@pytest.fixture
+def signals() -> Iterator[Signals]:
+    signals = Signals()
+    yield signals
+    signals.restore()
+
+
+def test_only_the_first_signal_is_raised_and_it_is_not_forgotten(signals: Signals):
+    signals.hear()
+    with pytest.raises(Stopped) as stopped:
+        signal.raise_signal(signal.SIGTERM)
+    assert stopped.value.number == signal.SIGTERM
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(Stopped) as stopped:
+        signals.check()
+    assert stopped.value.number == signal.SIGTERM
+
+
+def test_a_hang_up_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signals = Signals()
+        signals.hear()
+        signal.raise_signal(signal.SIGHUP)
+        signals.check()
+        signals.restore()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_no_signal_is_heard_while_work_is_told_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def tell(_totals: Totals, **_how: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(number)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("transports.node.cli.simulate.command.show", tell)
+    ledger = tmp_path / "ledger"
+    assert run_command(f"--seeds 0:2 --ledger {ledger}") == (0, "")
+    assert json.loads(ledger.read_text())["seeds"] == 2
+    assert signal.getsignal(signal.SIGTERM) == before
