@@ -120,7 +120,7 @@ def test_a_signal_in_a_long_seed_says_that_nothing_was_run(tmp_path: Path):
         finally:
             process.kill()
     assert process.returncode == 143
-    assert said == "nothing was run of 1,000,000 seeds\n"
+    assert said == "nothing was run to its end, of 1,000,000 seeds\n"
     assert json.loads(ledger.read_text())["seeds"] == 0
 
 

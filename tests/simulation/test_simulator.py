@@ -152,7 +152,7 @@ def test_one_step_less_holds(failure: SimulationFailure):
 def test_the_command_replays_a_seed():
     status, said = run_command("--seed 1 --steps 400 --trace")
     assert status == 0
-    assert "1 seed holds" in said
+    assert "1 seed holds, stopped early, after 400 steps at most" in said
     assert "Prepare 1." in said
 
 
@@ -173,7 +173,7 @@ def test_the_command_says_what_no_seed_has_seen():
 def test_the_command_says_that_seeds_were_stopped_early():
     status, said = run_command("--seeds 0:3 --steps 5")
     assert status == 0
-    assert "3 seeds, all hold, each stopped early, after 5 steps at most: 15 steps" in said
+    assert "3 seeds, all hold, stopped early, after 5 steps at most: 15 steps" in said
 
 
 def test_several_processes_find_what_one_finds():

@@ -229,7 +229,7 @@ def _trace(base: Options, seeds: int) -> None:
     except SimulationFailure as failure:
         click.echo(f"FAIL {failure}")
         sys.exit(FAILED)
-    click.echo("1 seed holds")
+    click.echo(f"1 seed holds{_early(base.steps)}")
 
 
 def show(totals: Totals, *, output: str, counts: bool, of: int, steps_max: int | None) -> None:
@@ -266,11 +266,14 @@ def show(totals: Totals, *, output: str, counts: bool, of: int, steps_max: int |
 
 def _verdict(totals: Totals, of: int, steps_max: int | None) -> str:
     if not totals.seeds:
-        return f"nothing was run of {of:,} seeds"
+        return f"nothing was run to its end, of {of:,} seeds"
     some = "" if totals.seeds == of else f" of {of:,}"
     held = f"{len(totals.failures)} failed" if totals.failures else "all hold"
-    early = "" if steps_max is None else f", each stopped early, after {steps_max:,} steps at most"
     return (
-        f"{totals.seeds:,}{some} seeds, {held}{early}: {totals.steps:,} steps, "
+        f"{totals.seeds:,}{some} seeds, {held}{_early(steps_max)}: {totals.steps:,} steps, "
         f"{totals.hours:,.2f} simulated hours, {totals.speed:,.0f} times real time on a processor"
     )
+
+
+def _early(steps_max: int | None) -> str:
+    return "" if steps_max is None else f", stopped early, after {steps_max:,} steps at most"
