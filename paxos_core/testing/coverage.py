@@ -48,6 +48,7 @@ INTERESTING: Final[Mapping[str, str]] = {
     "garbage": "bytes that are no frame arrived",
     "result": "a command was answered",
     "OutcomeUnknown": "a client could not know what became of a command",
+    "settled as not applied": "a later answer showed that a failed command never will be applied",
     "ClusterUnreachable": "a client was given up on before anybody took its command",
     "Overloaded": "a command was refused for want of room",
     "ResultTooLarge": "a result did not fit a frame",

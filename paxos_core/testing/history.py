@@ -70,6 +70,7 @@ class History:
         self.submitted: set[bytes] = set()
         self._endpoints: set[int] = set()
         self._refused: dict[bytes, str] = {}
+        self._settled: set[bytes] = set()
         self.reached = dict.fromkeys(quorums.members, 0)
         """How far each node has applied the log, and lost again when it stopped."""
         self.ticks = dict.fromkeys(quorums.members, 0)
@@ -423,6 +424,11 @@ class History:
             "refused is not applied",
             f"{name.decode()} is applied after {self._refused.get(name)}",
         )
+        require(
+            name not in self._settled,
+            "not applied after a later answer",
+            f"{name.decode()} is applied, and a later command of its client was answered before",
+        )
         self.ledger.append(name)
         self._positions[name] = position
         self._hash.update(name)
@@ -441,6 +447,12 @@ class History:
     def opened(self, endpoint: int) -> None:
         """There is a client with this endpoint."""
         self._endpoints.add(endpoint)
+
+    def settled(self, commands: list[bytes]) -> None:
+        """They ended in an error, and a command that was sent later was answered."""
+        names = set(map(command_name, commands)) - self._positions.keys()
+        self.counts["settled as not applied"] += len(names)
+        self._settled |= names
 
     def ended(self, command: bytes, outcome: bytes | ClientError) -> None:
         """A client was told what became of its command."""

@@ -53,12 +53,16 @@ class SimulatedNode:
 class SimulatedClient:
     """One client and the commands that it has been given, by ticket."""
 
-    __slots__ = ("client", "codec", "commands", "dead", "period_units")
+    __slots__ = ("client", "codec", "commands", "dead", "doubtful", "older", "period_units")
 
     def __init__(self, client: Client, codec: Codec) -> None:
         self.client = client
         self.codec = codec
         self.commands: list[bytes] = []
+        self.doubtful: list[bytes] = []
+        """What ended in an error."""
+        self.older: list[bytes] = []
+        """The part of it that had ended when something was submitted with nothing else open."""
         self.period_units = TICK_UNITS
         self.dead = False
         """Its process has ended; nobody waits for its outcomes."""

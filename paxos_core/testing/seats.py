@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from paxos_core.client import Client, ClientConfig, Overloaded
+from paxos_core.client import Client, ClientConfig, Outcome, Overloaded, ResultTooLarge
 from paxos_core.codec import Codec
 from paxos_core.testing.chance import stream
 from paxos_core.testing.failure import Violation
@@ -59,6 +59,9 @@ class Seats:
 
     def submit(self, client: SimulatedClient, commands: list[bytes]) -> None:
         """Give `client` commands now; they are lost if its queue is full."""
+        if not client.client.outstanding:
+            client.older += client.doubtful
+            client.doubtful.clear()
         try:
             ticket = client.client.submit(commands)
         except Overloaded:
@@ -99,3 +102,12 @@ class Seats:
                 client.commands[ticket] = b""
                 self._simulation.say(f"{endpoint} {command[:12]!r} ended in {outcome!r}")
                 self._simulation.history.ended(command, outcome)
+                self._settle(client, command, outcome)
+
+    def _settle(self, client: SimulatedClient, command: bytes, outcome: Outcome) -> None:
+        """An answer settles what was open no more when its command was submitted."""
+        if isinstance(outcome, bytes | ResultTooLarge):
+            self._simulation.history.settled(client.older)
+            client.older.clear()
+        else:
+            client.doubtful.append(command)

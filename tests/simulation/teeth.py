@@ -22,7 +22,7 @@ from paxos_core.proposer import Phase, Proposer
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import Outbox
 from paxos_core.replica import Replica
-from paxos_core.session import SessionTable
+from paxos_core.session import SessionTable, _Session
 from paxos_core.testing.members import SimulatedNode
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -355,6 +355,25 @@ def a_leader_without_a_quorum_stays(patch: pytest.MonkeyPatch) -> None:
 @tooth
 def duplicates_are_applied(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SessionTable, "_is_new", staticmethod(lambda known, first: True))
+
+
+def what_was_given_up_is_applied_late(patch: pytest.MonkeyPatch) -> None:
+    """Results are kept for good here, or it would be found as applied twice. No tooth: it takes
+    clients that give up far sooner than frames are lost, which no seed draws.
+    """
+    real = SessionTable._run_slowly
+
+    def raise_floor(self: Any, floor: int) -> int:
+        self.floor = floor
+        return 0
+
+    def run_slowly(self: SessionTable, known: Any, *rest: Any) -> Iterator[Any]:
+        floor, known.floor = known.floor, 0
+        yield from real(self, known, *rest)
+        known.floor = floor
+
+    patch.setattr(_Session, "raise_floor", raise_floor)
+    patch.setattr(SessionTable, "_run_slowly", run_slowly)
 
 
 @tooth

@@ -4,14 +4,17 @@ The seed beside each break is the first that finds it today. When the core or
 the simulator changes, the dice fall otherwise; then the test searches on.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import disk_teeth  # noqa: F401  (its breaks join the others)
 import pytest
-from teeth import BREAKS
+from teeth import BREAKS, what_was_given_up_is_applied_late
 
 from paxos_core.proposer import Proposer
-from paxos_core.testing import Options, SimulationFailure, run_script, simulate
+from paxos_core.testing import Options, Simulation, SimulationFailure, run_script, simulate
+from paxos_core.testing.network import FRACTION, Rates
+from paxos_core.testing.plan import draw_plan
 from paxos_core.testing.script import ScriptError
 
 SEEDS_MAX = 1500
@@ -102,6 +105,29 @@ def test_quorums_of_seven_that_lack_one_are_found(name: str, monkeypatch: pytest
     failure = first_failure(seed, nodes=7)
     if failure.seed == seed:
         assert failure.invariant == invariant
+
+
+def hasty(seed: int) -> Simulation:
+    """A third of all frames comes late, and clients do not wait for that."""
+    options = Options(seed, without=frozenset({"evict", "tiny"}))
+    plan = draw_plan(options)
+    plan.clients = [replace(c, deadline_ticks=6, retry_ticks=3) for c in plan.clients]
+    plan.rates = Rates(1, 30, late=FRACTION // 3, late_span=4000)
+    plan.kinds |= {"late", "impatient"}
+    return Simulation(options, plan=plan)
+
+
+def test_a_command_applied_after_a_later_answer_is_found(monkeypatch: pytest.MonkeyPatch):
+    assert hasty(38).run().counts["settled as not applied"]
+    what_was_given_up_is_applied_late(monkeypatch)
+    invariants = set()
+    for seed in (38, *range(500)):
+        try:
+            hasty(seed).run()
+        except SimulationFailure as failure:
+            invariants.add(failure.invariant)
+            break
+    assert invariants == {"not applied after a later answer"}
 
 
 def test_a_leader_that_does_not_resign_is_found(monkeypatch: pytest.MonkeyPatch):
