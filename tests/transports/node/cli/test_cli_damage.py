@@ -61,8 +61,10 @@ def test_damaged_in_every_kind_of_record_and_file_and_the_others_go_on(paxos, ho
         cluster.start_all()
         found: dict[type[Record], tuple[int, int]] = {}
         store = home / "data" / f"node-{VICTIM}"
-        for _ in range(20):
-            assert paxos("submit", "x" * 50, "--count", 60).status == 0
+        for attempt in range(30):
+            # What a checkpoint leaves behind depends on where the log ends: not always there.
+            assert paxos("submit", "x" * 50, "--count", 60 + 7 * (attempt % 5)).status == 0
+            assert paxos("submit", "y").status == 0
             cluster.wait_until_equal()
             cluster.kill(VICTIM)
             log, found = find_records(store)
