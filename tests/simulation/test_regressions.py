@@ -68,3 +68,8 @@ def test_a_doubled_request_around_the_end_of_its_session_is_applied_once(seed: i
     plan.rates = Rates(1, 30, loss=100, duplicate=300, duplicate_span=600)
     plan.kinds |= {"evict", "duplicate"}
     Simulation(options, plan=plan).run()
+
+
+def test_who_is_gone_may_have_applied_more_than_the_others_know_yet():
+    """The onlooker called commands lost that the new leader was still proposing again."""
+    Simulation(Options(seed=6058, seconds=36)).run()
