@@ -20,6 +20,8 @@ import trio
 
 from examples.kv.server import serve
 from transports.node import StoreIdentity, create_store, load_config, open_client
+from transports.node.client import ClientError
+from transports.node.config import ConfigError
 
 MACHINE = "examples.kv.machine:Store"
 ROOT = Path(__file__).parents[2]
@@ -64,7 +66,13 @@ async def front(config: Path, host: str, port: int) -> None:
 @click.option(
     "--config", type=click.Path(exists=True, path_type=Path), help="Of a running cluster."
 )
-@click.option("--transport", default="tcp", help="Of a cluster of its own.")
+@click.option(
+    "--transport",
+    type=click.Choice(("tcp", "udp", "zeromq")),
+    default="tcp",
+    show_default=True,
+    help="Of a cluster of its own.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=6379, show_default=True)
 def main(config: Path | None, transport: str, host: str, port: int) -> None:
@@ -75,6 +83,8 @@ def main(config: Path | None, transport: str, host: str, port: int) -> None:
             trio.run(front, path, host, port)
         except* KeyboardInterrupt:
             click.echo("the server has ended", err=True)
+        except* (ConfigError, ClientError) as group:
+            raise click.ClickException(str(group.exceptions[0])) from group
         except* OSError as group:
             raise click.ClickException(f"{host}:{port}: {group.exceptions[0]}") from group
 

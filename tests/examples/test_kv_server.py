@@ -169,3 +169,19 @@ def test_redis_cli_and_redis_benchmark_work_unchanged(port: int) -> None:
     said = done.stdout + done.stderr
     assert "rror" not in said, said
     assert said.count("requests per second") == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "expected"),
+    [
+        (("--transport", "pigeon"), 2, "'pigeon' is not one of"),
+        (("--config", "nowhere.toml"), 2, "does not exist"),
+        (("--config", "README.md"), 1, "README.md"),
+    ],
+)
+def test_wrong_use_is_no_traceback(words: tuple[str, ...], status: int, expected: str) -> None:
+    command = [sys.executable, "-m", "examples.kv", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == status
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
