@@ -50,7 +50,7 @@ def test_another_build_answers_the_same_under_the_sanitizers(tmp_path: Path) -> 
     assert done.stdout.strip() == tape.answer
 
 
-LARGE_FRAMES = [seed for seed in range(60) if draw_plan(Options(seed)).frame_bytes_max == 4096]
+LARGE_FRAMES = [seed for seed in range(180) if draw_plan(Options(seed)).frame_bytes_max == 4096]
 
 
 @pytest.mark.slow
