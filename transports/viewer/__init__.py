@@ -1,0 +1,1 @@
+"""A recorded run as a page: what each node did, step by step, and why."""

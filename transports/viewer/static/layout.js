@@ -1,0 +1,114 @@
+/**
+ * Where things stand in the diagram: steps are rows, nodes are lanes.
+ *
+ * A layout is made anew when the run grows, the width changes, or something is hidden. A hidden
+ * step has no row; what belongs to it is drawn at the row of the next step that has one.
+ *
+ * @typedef {Object} Filter
+ * @property {Set<number>} nodes       hidden ones
+ * @property {boolean} heartbeats      whether heartbeats are shown
+ */
+(function (pv) {
+  'use strict';
+
+  pv.ROW = 30;
+  pv.HEAD = 46;
+
+  const NUMBERS = 48;
+  const NETWORK = 30;
+  const TRACK = 13;
+  const TRACKS_MAX = 8;
+  const GAP_MAX = 148;
+  const GAP_MIN = 58;
+  const TEXT_MIN_WIDTH = 680;
+  const TEXT_SHARE = 0.45;
+  const CHARACTER = 6.6;
+
+  pv.Layout = class {
+    /**
+     * @param {pv.Model} model
+     * @param {Filter} filter
+     * @param {number} width   of the room there is, in pixels
+     */
+    constructor(model, filter, width) {
+      this.model = model;
+      this.filter = filter;
+      this.nodes = model.nodes.filter((node) => !filter.nodes.has(node));
+      this._rows();
+      this._columns(width);
+    }
+
+    _rows() {
+      /** @type {number[]} row -> step */
+      this.steps = [];
+      /** @type {number[]} step -> row, or the next one's */
+      this.rows = [];
+      for (let step = 0; step < this.model.length; step++) {
+        this.rows.push(this.steps.length);
+        if (this.isShown(step)) this.steps.push(step);
+      }
+      this.height = (this.steps.length + 1) * pv.ROW;
+    }
+
+    _columns(width) {
+      const tracks = Math.min(this.model.cutPairs.length, TRACKS_MAX);
+      this.networkX = NUMBERS + NETWORK / 2;
+      this.lanesX = NUMBERS + (this.model.hasNetwork ? NETWORK + tracks * TRACK : 0) + 4;
+      const room = width - this.lanesX;
+      const text = width < TEXT_MIN_WIDTH ? 0 : Math.round(width * TEXT_SHARE);
+      const count = Math.max(1, this.nodes.length);
+      this.gap = Math.max(GAP_MIN, Math.min(GAP_MAX, (room - text) / count));
+      this.textX = this.lanesX + this.gap * count + 6;
+      this.width = Math.max(width, Math.ceil(this.textX));
+      const left = text ? this.width - this.textX - 8 : 0;
+      /** So many characters of a row's text fit. */
+      this.textLength = left < 90 ? 0 : Math.floor(left / CHARACTER);
+      this.labelLength = Math.floor((this.gap - 20) / 5.9);
+    }
+
+    /** Whether a step has a row of its own. */
+    isShown(step) {
+      const event = this.model.event(step);
+      if (this.filter.nodes.has(event.node)) return false;
+      if (!this.showsMessage(this.model.messageOf(event))) {
+        return event.node !== undefined && !pv.isHeartbeat(this.model, step);
+      }
+      return this.filter.heartbeats || !pv.isHeartbeat(this.model, step);
+    }
+
+    /** Whether the arrow of a message is drawn; true for no message at all. */
+    showsMessage(message) {
+      if (!message) return true;
+      if (!this.filter.heartbeats && pv.HEARTBEATS.has(message.kind)) return false;
+      return !this.filter.nodes.has(message.from) && !this.filter.nodes.has(message.to);
+    }
+
+    /** The step of the row `by` rows away, or the last one that there is on the way. */
+    move(step, by) {
+      if (this.steps.length === 0) return step;
+      let row = this.rows[step] ?? 0;
+      const exact = this.steps[row] === step;
+      // From a hidden step the next row is already one step on.
+      row += !exact && by > 0 ? by - 1 : by;
+      return this.steps[Math.max(0, Math.min(this.steps.length - 1, row))];
+    }
+
+    /** The middle of a step's row. */
+    y(step) {
+      if (step === Infinity) return this.height;
+      return (this.rows[step] ?? this.steps.length) * pv.ROW + pv.ROW / 2;
+    }
+
+    /** The lane of a node; null for a hidden or unknown one. */
+    x(node) {
+      const at = this.nodes.indexOf(node);
+      return at < 0 ? null : this.lanesX + this.gap * (at + 0.5);
+    }
+
+    /** Where a pair's cut is drawn. */
+    cutX(pair) {
+      const at = Math.min(this.model.cutPairs.indexOf(pair), TRACKS_MAX - 1);
+      return NUMBERS + NETWORK + at * TRACK + TRACK / 2;
+    }
+  };
+})((globalThis.PaxosViewer ??= {}));

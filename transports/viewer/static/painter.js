@@ -1,0 +1,212 @@
+/**
+ * Draws some rows of a layout as SVG elements: bands, lanes, disks, arrows, marks, text.
+ *
+ * Nothing here keeps state: `pv.paint` is asked for a window of rows, by the diagram whenever it
+ * scrolls or the step changes, and by the export for many rows at once.
+ *
+ * @typedef {Object} Look
+ * @property {number} step                       the current one; later ones are drawn pale
+ * @property {string|null} selected              a message's id
+ * @property {Set<number>} found                 steps that a search found
+ * @property {(ballot: string|null) => (number|null)} colour
+ */
+(function (pv) {
+  'use strict';
+
+  /**
+   * @param {pv.Layout} layout
+   * @param {Look} look
+   * @param {number} fromRow
+   * @param {number} toRow       behind the last
+   * @returns {DocumentFragment}
+   */
+  pv.paint = function (layout, look, fromRow, toRow) {
+    const steps = layout.steps.slice(fromRow, toRow);
+    const first = steps[0] ?? 0;
+    // Hidden steps up to the next row belong to the last one.
+    const last = (layout.steps[toRow] ?? layout.model.length) - 1;
+    const window_ = { layout, look, steps, first, last, model: layout.model };
+    const top = fromRow * pv.ROW;
+    const bottom = Math.min(toRow, layout.steps.length) * pv.ROW;
+    const fragment = document.createDocumentFragment();
+    fragment.append(
+      bands(window_), lanes(window_, top, bottom), cuts(window_, top, bottom),
+      disks(window_), arrows(window_), rows(window_),
+    );
+    return fragment;
+  };
+
+  const group = (name, children) => pv.svg('g', { class: name }, ...children);
+
+  function tone(look, ballot) {
+    const colour = look.colour(ballot);
+    return colour === null ? 'pv-plain' : `pv-ballot-${colour}`;
+  }
+
+  function bands({ layout, look, steps }) {
+    return group('pv-bands', steps.map((step) => {
+      const names = ['pv-band'];
+      if (step === look.step) names.push('pv-now');
+      if (look.found.has(step)) names.push('pv-found');
+      return pv.svg('rect', { class: names.join(' '), 'data-step': step, x: 0,
+        y: layout.y(step) - pv.ROW / 2, width: layout.width, height: pv.ROW });
+    }));
+  }
+
+  function lanes({ layout, first, last, model }, top, bottom) {
+    const lines = [];
+    for (const node of layout.nodes) {
+      const x = layout.x(node);
+      lines.push(pv.svg('line', { class: 'pv-lane', x1: x, x2: x, y1: top, y2: bottom }));
+    }
+    for (const span of model.downs.query(first, last)) {
+      const x = layout.x(span.node);
+      if (x === null) continue;
+      const y1 = Math.max(top, layout.y(span.start));
+      const y2 = Math.min(bottom, layout.y(span.end));
+      lines.push(pv.svg('line', { class: 'pv-gone', x1: x, x2: x, y1, y2 }));
+      lines.push(pv.svg('line', { class: `pv-still pv-still-${span.kind}`, x1: x, x2: x, y1, y2 }));
+    }
+    return group('pv-lanes', lines);
+  }
+
+  function cuts({ layout, first, last, model }, top, bottom) {
+    return group('pv-cuts', model.cuts.query(first, last).map((span) => {
+      const x = layout.cutX(span.pair);
+      const y1 = Math.max(top, layout.y(span.start));
+      const y2 = Math.min(bottom, layout.y(span.end));
+      const [a, b] = span.pair.split('-');
+      const title = pv.svg('title', {}, `no cable between ${a} and ${b}`);
+      const label = pv.svg('text', { class: 'pv-tiny', x, y: layout.y(span.start) + 22 }, `${a}|${b}`);
+      return pv.svg('g', { class: 'pv-cutspan' }, title,
+        pv.svg('line', { x1: x, x2: x, y1, y2 }), y2 - y1 > 12 ? label : null);
+    }));
+  }
+
+  function disks({ layout, look, first, last, model }) {
+    const bars = [];
+    for (const span of model.writes.query(first, last)) {
+      const lane = layout.x(span.node);
+      if (lane === null || span.end === span.start) continue;
+      const x = lane + 11;
+      const y1 = layout.y(span.start);
+      const y2 = layout.y(span.end);
+      const future = span.start > look.step ? ' pv-future' : '';
+      const texts = span.records.map((record) => record.text).join('; ');
+      const said = { written: 'on its way to the disk', gone: 'never reached the disk', open: 'on its way to the disk' };
+      bars.push(pv.svg('g', { class: `pv-disk pv-disk-${span.outcome}${future}` },
+        pv.svg('title', {}, `${said[span.outcome]}: ${pv.cut(texts, 300)}`),
+        pv.svg('rect', { x: x - 2.5, y: y1, width: 5, height: Math.max(2, y2 - y1), rx: 2 }),
+        span.outcome === 'gone'
+          ? pv.svg('path', { class: 'pv-bold', d: `M${x - 4} ${y2 - 12} l8 8 m0 -8 l-8 8` }) : null));
+    }
+    return group('pv-disks', bars);
+  }
+
+  function arrows(window_) {
+    const { layout, look, steps, first, last, model } = window_;
+    const drawn = [];
+    for (const span of model.deliveries.query(first, last)) {
+      if (layout.showsMessage(span.life.message)) drawn.push(arrow(window_, span));
+    }
+    for (const step of steps) {
+      for (const message of model.event(step).sent ?? []) {
+        const life = model.life(message.id);
+        if (!life || life.received.length || life.lost.length) continue;
+        if (layout.showsMessage(message)) drawn.push(stub(window_, life, step, look));
+      }
+    }
+    return group('pv-arrows', drawn.filter(Boolean));
+  }
+
+  /** One message on its way, from its sending to what became of it. */
+  function arrow({ layout, look }, span) {
+    const { life, outcome } = span;
+    const { message } = life;
+    const from = layout.x(message.from);
+    const to = layout.x(message.to);
+    if (from === null || to === null || from === to) return null;
+    const side = Math.sign(to - from);
+    const half = outcome === 'lost' || outcome === 'copied';
+    const middle = (from + to) / 2;
+    const start = { x: outcome === 'again' ? middle : from, y: layout.y(span.start) };
+    const end = { x: half ? middle : to - side * 8, y: layout.y(span.end) };
+    if (life.sent === null) start.x = to - side * Math.min(40, layout.gap * 0.6);
+    const names = ['pv-arrow', `pv-${outcome}`, tone(look, pv.messageBallot(message))];
+    if (look.selected === message.id) names.push('pv-selected');
+    if (span.start > look.step) names.push('pv-future');
+    else if (span.end > look.step) names.push('pv-flying');
+    return pv.svg('g', { class: names.join(' '), 'data-message': message.id },
+      pv.svg('title', {}, title(life, outcome)),
+      pv.svg('line', { class: 'pv-hit', x1: start.x, y1: start.y, x2: end.x, y2: end.y }),
+      pv.svg('line', { class: 'pv-shaft', x1: start.x, y1: start.y, x2: end.x, y2: end.y }),
+      half ? ending(outcome, end) : head(start, end),
+      label(layout, message, outcome, end, side));
+  }
+
+  function title(life, outcome) {
+    const { message } = life;
+    const said = { lost: ', lost', copied: ', doubled', again: ', once more' };
+    return `${message.from} \u2192 ${message.to}: ${message.text || message.kind}${said[outcome] ?? ''}`;
+  }
+
+  function head(start, end) {
+    const angle = (Math.atan2(end.y - start.y, end.x - start.x) * 180) / Math.PI;
+    return pv.svg('path', { class: 'pv-head', d: 'M1 0 L-7 -4 L-7 4 Z',
+      transform: `translate(${end.x} ${end.y}) rotate(${angle.toFixed(1)})` });
+  }
+
+  function ending(outcome, { x, y }) {
+    return outcome === 'lost'
+      ? pv.svg('path', { class: 'pv-end', d: `M${x - 5} ${y - 5} l10 10 m0 -10 l-10 10` })
+      : pv.svg('circle', { class: 'pv-end', cx: x, cy: y, r: 4 });
+  }
+
+  function label(layout, message, outcome, end, side) {
+    if (outcome === 'copied' || layout.labelLength < 5) return null;
+    const text = pv.cut(pv.arrowLabel(message), layout.labelLength);
+    const half = outcome === 'lost';
+    return pv.svg('text', { class: 'pv-label', x: end.x - (half ? 0 : side * 9), y: end.y - 6,
+      'text-anchor': half ? 'middle' : side > 0 ? 'end' : 'start' }, text);
+  }
+
+  /** A message that nothing became of in this trace: it leaves, and is on its way. */
+  function stub({ layout }, life, step, look) {
+    const { message } = life;
+    const from = layout.x(message.from);
+    const to = layout.x(message.to);
+    if (from === null || to === null || from === to) return null;
+    const side = Math.sign(to - from);
+    const y = layout.y(step);
+    const end = { x: from + side * Math.min(34, layout.gap * 0.4), y: y + 11 };
+    const names = ['pv-arrow', 'pv-stub', tone(look, pv.messageBallot(message))];
+    if (look.selected === message.id) names.push('pv-selected');
+    if (step > look.step) names.push('pv-future');
+    return pv.svg('g', { class: names.join(' '), 'data-message': message.id },
+      pv.svg('title', {}, `${title(life, '')}, still on its way`),
+      pv.svg('line', { class: 'pv-hit', x1: from, y1: y, x2: end.x, y2: end.y }),
+      pv.svg('line', { class: 'pv-shaft', x1: from, y1: y, x2: end.x, y2: end.y }),
+      pv.svg('circle', { class: 'pv-end', cx: end.x, cy: end.y, r: 3 }));
+  }
+
+  function rows({ layout, look, steps, model }) {
+    return group('pv-rows', steps.map((step) => {
+      const event = model.event(step);
+      const y = layout.y(step);
+      const x = event.node === undefined ? layout.networkX : layout.x(event.node) ?? layout.networkX;
+      const names = [step > look.step ? 'pv-future' : '', step === look.step ? 'pv-current' : ''];
+      const mark = pv.mark(event.kind, x, y);
+      mark.classList.add(tone(look, pv.ballotOf(model, step)));
+      return pv.svg('g', { class: names.join(' ').trim() || null },
+        pv.svg('text', { class: 'pv-number', x: 38, y: y + 4 }, String(step)), mark,
+        layout.textLength ? pv.svg('text', { class: 'pv-text', x: layout.textX, y: y + 4.5 },
+          pv.cut(said(model, step), layout.textLength)) : null);
+    }));
+  }
+
+  function said(model, step) {
+    const event = model.event(step);
+    const who = event.node === undefined ? '' : `${event.node} `;
+    return who + pv.headline(model, step);
+  }
+})((globalThis.PaxosViewer ??= {}));

@@ -1,0 +1,117 @@
+/**
+ * The log as a grid, slots by nodes: each node's vote, and what it knows as chosen.
+ *
+ *   const panel = new pv.SlotsPanel(element, model, colour);   // colour: of a Diagram's look
+ *   panel.show(step);
+ *
+ * The last column has what only an onlooker sees: how many have voted on stable storage, and so
+ * whether the value is chosen, whoever knows it. A window of slots follows the run.
+ */
+(function (pv) {
+  'use strict';
+
+  const SLOTS_SHOWN = 8;
+  const BALLOTS_MAX = 3;
+  const VALUE_LENGTH = 14;
+
+  pv.SlotsPanel = class {
+    constructor(element, model, colour) {
+      this.model = model;
+      this.colour = colour;
+      this.first = 0;
+      this.step = 0;
+      this.table = pv.el('table');
+      this.older = pv.button('\u25b2 earlier slots', () => this._page(-SLOTS_SHOWN));
+      this.newer = pv.button('later slots \u25bc', () => this._page(SLOTS_SHOWN));
+      this.range = pv.el('span', { class: 'pv-soft' });
+      element.classList.add('pv-slots');
+      this.scroll = pv.el('div', { class: 'pv-scroll', tabindex: 0, role: 'region',
+        'aria-label': 'Slots by nodes' }, this.table);
+      this.pager = pv.el('div', { class: 'pv-pager' }, this.older, this.range, this.newer);
+      element.append(this.scroll, this.pager);
+    }
+
+    show(step) {
+      this.step = step;
+      this.slots = this.model.slotsAt(step);
+      const event = this.model.event(step);
+      const touched = event ? this.model.slotsOf(event) : [];
+      this._follow(touched);
+      this._draw(new Set(touched));
+    }
+
+    /** Moves the window so that the slots of this step are in it. */
+    _follow(touched) {
+      const last = this.slots.length - SLOTS_SHOWN;
+      this.first = Math.max(0, Math.min(this.first, last));
+      const places = touched.map((slot) => this.slots.indexOf(slot)).filter((at) => at >= 0);
+      if (places.length === 0) return;
+      const low = Math.min(...places);
+      const high = Math.min(Math.max(...places), low + SLOTS_SHOWN - 1);
+      if (low < this.first) this.first = low;
+      if (high >= this.first + SLOTS_SHOWN) this.first = high - SLOTS_SHOWN + 1;
+    }
+
+    _page(by) {
+      this.first = Math.max(0, Math.min(this.first + by, this.slots.length - SLOTS_SHOWN));
+      this._draw(new Set());
+    }
+
+    _draw(touched) {
+      const { model, slots, first, step } = this;
+      const shown = slots.slice(first, first + SLOTS_SHOWN);
+      const state = model.stateAt(step);
+      const heads = ['Slot', ...model.nodes.map((node) => `node ${node}`), 'Quorum'];
+      const rows = shown.map((slot) => this._row(slot, state, touched.has(slot)));
+      this.table.replaceChildren(
+        pv.el('caption', {}, 'The log: what each node voted for \u25cb and knows as chosen \u2713'),
+        pv.el('thead', {}, pv.el('tr', {}, ...heads.map((text) => pv.el('th', { scope: 'col' }, text)))),
+        pv.el('tbody', {}, ...(rows.length ? rows : [this._empty(heads.length)])));
+      this.pager.hidden = slots.length <= SLOTS_SHOWN;
+      this.older.disabled = first === 0;
+      this.newer.disabled = first + SLOTS_SHOWN >= slots.length;
+      this.range.textContent = `${first + 1} to ${first + shown.length} of ${slots.length}`;
+    }
+
+    _empty(columns) {
+      return pv.el('tr', {}, pv.el('td', { colspan: columns, class: 'pv-soft' },
+        'Nobody has voted for anything yet.'));
+    }
+
+    _row(slot, state, touched) {
+      const { model } = this;
+      const cells = model.nodes.map((node) => this._cell(slot, node, state.get(node)));
+      const votes = model.slotVotes(slot, this.step).slice(0, BALLOTS_MAX);
+      const tallies = votes.map((entry) => pv.el('div', { class: 'pv-tally' },
+        this._chip(entry.ballot),
+        pv.dots(model.nodes, entry.nodes, model.quorums.phase2,
+          `have voted for ${entry.value} in ${entry.ballot}`),
+        entry.chosen ? pv.el('span', { class: 'pv-enough' }, 'chosen') : null));
+      return pv.el('tr', { class: touched ? 'pv-here' : null, 'data-slot': slot },
+        pv.el('th', { scope: 'row' }, slot), ...cells, pv.el('td', {}, ...tallies));
+    }
+
+    _cell(slot, node, state) {
+      const vote = state.votes.get(slot);
+      const value = state.chosen.get(slot);
+      const parts = [];
+      if (value !== undefined) {
+        parts.push(pv.el('div', { class: 'pv-chosen', title: value }, '\u2713 ', pv.cut(value, VALUE_LENGTH)));
+      }
+      if (vote) {
+        const same = value === vote.value;
+        parts.push(pv.el('div', { class: 'pv-vote', title: `voted for ${vote.value} in ${vote.ballot}` },
+          this._chip(vote.ballot), same ? '' : ` ${pv.cut(vote.value, VALUE_LENGTH)}`));
+      }
+      if (parts.length === 0 && state.firstSlot !== null && pv.compareSlots(slot, state.firstSlot) < 0) {
+        parts.push(pv.el('span', { class: 'pv-soft' }, 'in the snapshot'));
+      }
+      return pv.el('td', { 'data-node': node }, ...parts);
+    }
+
+    _chip(ballot) {
+      const colour = this.colour(ballot);
+      return pv.el('span', { class: `pv-chip ${colour === null ? 'pv-plain' : `pv-ballot-${colour}`}` }, ballot);
+    }
+  };
+})((globalThis.PaxosViewer ??= {}));
