@@ -1,0 +1,21 @@
+"""Traces: one run, event by event, with the rule that each node followed.
+
+`docs/traces.md` has the format. Writing: `Recorder` and `TracedLog` around any core.
+Reading: `read_trace`, `merge_traces`, `to_shiviz`, on lines of text; no I/O here either.
+"""
+
+from paxos_core.trace.merge import merge_traces
+from paxos_core.trace.read import Event, Problem, Trace, read_trace
+from paxos_core.trace.rules import RULES, Rule
+from paxos_core.trace.shiviz import to_shiviz
+
+__all__ = [
+    "RULES",
+    "Event",
+    "Problem",
+    "Rule",
+    "Trace",
+    "merge_traces",
+    "read_trace",
+    "to_shiviz",
+]
