@@ -154,6 +154,7 @@
       this.sizer.style.width = `${width}px`;
       this.sizer.style.height = `${height}px`;
       this.head.setAttribute('width', String(width));
+      this.head.setAttribute('viewBox', `0 0 ${width} ${pv.HEAD}`);
       this._head();
       this._draw(true);
     }

@@ -121,7 +121,13 @@
 
   const element = document.getElementById('pv-data');
   if (element) {
-    const data = JSON.parse(element.textContent ?? '');
-    pv.viewer = pv.mountViewer(data);
+    try {
+      pv.viewer = pv.mountViewer(JSON.parse(element.textContent ?? ''));
+    } catch (error) {
+      const said = error instanceof Error ? error.message : String(error);
+      byId('pv-step').prepend(pv.el('p', { class: 'pv-problems', role: 'alert' },
+        `This trace cannot be drawn: ${said}`));
+      throw error;
+    }
   }
 })((globalThis.PaxosViewer ??= {}));

@@ -4,7 +4,7 @@
  * The edge:
  *
  *   const model = new pv.Model(header);      // {nodes: [1, 2, 3], quorums: {phase1, phase2}, unit}
- *   model.append({events, frames, shapes});  // what `Packer.pack` in pack.py makes; as often as need be
+ *   model.append({events, frames, shapes, rules});  // what `Packer.pack` in pack.py makes; as often as need be
  *   model.truncate(12);                      // the first 12 events stay (undo)
  *   model.length                             // events; a step is an index into them
  *   model.event(step), model.life(id), model.frame(message), model.search(text)
@@ -38,6 +38,8 @@
   'use strict';
 
   const CHECKPOINT_STEPS = 64;
+  const NAMES_SLOTS = Object.assign(Object.create(null),
+    { Accept: ['slot'], Accepted: ['first_slot', 'last_slot'], Chosen: ['slot'] });
   const PLAIN = { role: 'role', leader: 'leader', ballot: 'ballot', promised: 'promised',
     watermark: 'watermark', first_slot: 'firstSlot' };
 
@@ -103,6 +105,8 @@
       this.events = [];
       this.frames = [];
       this.shapes = [];
+      /**  {Object<string, {source: string, text: string}>} what rules say, by name */
+      this.rules = {};
       this.listeners = [];
       this._reset();
     }
@@ -119,7 +123,8 @@
     /** @param {{events: TraceEvent[], frames?: Array, shapes?: Array}} chunk */
     append(chunk) {
       this.shapes.push(...(chunk.shapes ?? []));
-      this.frames.push(...(chunk.frames ?? []));
+      for (const frame of chunk.frames ?? []) this.frames.push(frame);
+      Object.assign(this.rules, chunk.rules ?? {});
       for (const event of chunk.events) this._take(event);
       for (const listener of this.listeners) listener();
     }
@@ -214,9 +219,9 @@
         ...(event.decided ?? []).map((entry) => entry.slot),
         ...(event.records ?? []).flatMap((record) => record.slot ?? []),
       ];
-      const fields = this.messageOf(event)?.fields ?? {};
-      for (const name of ['slot', 'first_slot']) {
-        if (name in fields) slots.push(String(fields[name]));
+      const message = this.messageOf(event);
+      for (const name of NAMES_SLOTS[message?.kind] ?? []) {
+        if (name in (message.fields ?? {})) slots.push(String(message.fields[name]));
       }
       return [...new Set(slots)].filter((slot) => /^\d+$/.test(slot)).sort(pv.compareSlots);
     }

@@ -18,11 +18,12 @@
       this.where = pv.el('p', { class: 'pv-where' });
       this.what = pv.el('p', { class: 'pv-what' });
       this.why = pv.el('p', { class: 'pv-why' });
+      this.rule = pv.el('p', { class: 'pv-ruletext' });
       this.messages = pv.el('ul', { class: 'pv-messages', 'aria-label': 'Messages of this step' });
       this.lines = pv.el('dl', { class: 'pv-lines' });
       this.live = pv.el('p', { class: 'pv-unseen', role: 'status', 'aria-live': 'polite' });
       element.classList.add('pv-step');
-      element.append(this.where, this.what, this.why, this.messages, this.lines, this.live);
+      element.append(this.where, this.what, this.why, this.rule, this.messages, this.lines, this.live);
     }
 
     show(step) {
@@ -32,16 +33,25 @@
       const parts = [`Step ${step} of ${model.length - 1}`, pv.time(model, event), pv.place(event)];
       this.where.replaceChildren(parts.filter(Boolean).join(' \u00b7 '));
       this.what.replaceChildren(sentence(pv.headline(model, step)));
-      this.why.replaceChildren(event.why ?? '',
-        event.rule ? pv.el('span', { class: 'pv-rule', title: 'the rule\u2019s name' }, event.rule) : '');
-      this.why.hidden = !event.why && !event.rule;
+      this._why(event);
       this._messages(event);
       this._lines(step);
       this.live.textContent = pv.sentence(model, step);
     }
 
+    /** The sentence, the rule's name, and what the rule says. */
+    _why(event) {
+      const known = event.rule !== undefined && Object.hasOwn(this.model.rules, event.rule);
+      const rule = known ? this.model.rules[event.rule] : null;
+      this.why.replaceChildren(event.why ?? '',
+        event.rule ? pv.el('span', { class: 'pv-rule', title: 'the rule\u2019s name' }, event.rule) : '');
+      this.why.hidden = !event.why && !event.rule;
+      this.rule.textContent = rule ? `${rule.text} (${rule.source})` : '';
+      this.rule.hidden = !rule;
+    }
+
     _nothing() {
-      for (const part of [this.what, this.why, this.messages, this.lines]) part.replaceChildren();
+      for (const part of [this.what, this.why, this.rule, this.messages, this.lines]) part.replaceChildren();
       this.where.textContent = 'Nothing has happened yet.';
     }
 
@@ -66,7 +76,10 @@
     }
 
     _lines(step) {
-      const rows = pv.consequences(this.model, step).flatMap((line, at, all) => [
+      const { clock } = this.model.event(step);
+      const lines = pv.consequences(this.model, step);
+      if (clock) lines.push({ kind: 'clock', text: pv.clockText(clock) });
+      const rows = lines.flatMap((line, at, all) => [
         pv.el('dt', {}, at > 0 && all[at - 1].kind === line.kind ? '' : line.kind),
         pv.el('dd', {}, line.text),
       ]);

@@ -107,6 +107,11 @@
     return String(value);
   }
 
+  /** A vector clock: how many events of each node came before. */
+  pv.clockText = function (clock) {
+    return Object.entries(clock).map(([node, count]) => `${node}: ${count}`).join(', ');
+  };
+
   /** All of a step as one text, for the live region. */
   pv.sentence = function (model, step) {
     const event = model.event(step);
