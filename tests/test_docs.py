@@ -4,7 +4,8 @@ Blocks are told apart by the word behind the fence:
 
 * ```python: run, in order, all of a page in one namespace and in an empty directory;
 * ```toml: read by `parse_config`, completed with nodes where it shows a part;
-* ```console: every `$ paxos COMMAND` exists.
+* ```console: every `$ paxos COMMAND` exists;
+* ```paxos-script: what a cluster of the core was told, and every word that it said.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from paxos_core import Codec, encode_record
 from paxos_core.codec import KINDS
 from paxos_core.durable import ChosenUpTo, ChosenValue, Promised, Snapshot, Voted
 from paxos_core.messages import Reason
+from paxos_core.testing import run_script
 from transports._conformance import CHECKS
 from transports.api import Frame
 from transports.node import parse_config
@@ -128,6 +130,22 @@ def test_commands_exist(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             if command and command[1]:
                 assert main([command[1], "--help"]) == 0, line
                 assert command[1] in capsys.readouterr().out
+
+
+def transcripts(path: Path) -> list[str]:
+    """A page's scripts: each begins with its `> cluster`, and may go on in later blocks."""
+    found: list[str] = []
+    for block in blocks_of(path, "paxos-script"):
+        if block.text.startswith("> cluster"):
+            found.append("")
+        found[-1] += block.text
+    return found
+
+
+@pytest.mark.parametrize("path", with_block("paxos-script"), ids=page_id)
+def test_the_core_says_what_a_page_says_it_does(path: Path) -> None:
+    for transcript in transcripts(path):
+        assert run_script(transcript) == transcript
 
 
 def anchors(path: Path) -> set[str]:
