@@ -9,6 +9,9 @@ with ``#`` explain, and everything else is output, which `run_script` replaces::
     > deliver 1 -> 2 Accept    what 1 sent to 2 arrives; the kind may be left out
     > drop 1 -> 2 Accept   what 1 sent to 2 is lost; * stands for any node
     > copy 1 -> 2 Accept   the network doubles it
+    > deliver 1 -> 2 Accept #2   of several the second alone; so with drop and copy
+    > cut 1 2              the cable between them is out: what is on it and sent over it is lost
+    > heal 1 2             it is in again
     > stabilize 1 2        deliver what these nodes (all, if none) send one another, until quiet
     > tick 2 15            15 ticks pass on node 2 (1, if left out)
     > hold 1               from now on the disk of 1 finishes nothing
@@ -27,7 +30,7 @@ from collections.abc import Callable
 
 from paxos_core.testing.script_cluster import ScriptCluster, ScriptError
 
-__all__ = ["ScriptError", "run_script"]
+__all__ = ["ScriptError", "obey", "run_script"]
 
 
 def run_script(text: str) -> str:
@@ -58,20 +61,32 @@ def _obey(
         return ScriptCluster(int(rest[0]), **numbers), []
     if cluster is None:
         raise ScriptError("the first command is: cluster N")
+    return cluster, obey(cluster, words)
+
+
+def obey(cluster: ScriptCluster, words: list[str]) -> list[str]:
+    """Have `cluster` do one command, and say what it did.
+
+    Raises `ScriptError` for no such command, or one that cannot be done; `ValueError`,
+    `KeyError` or `IndexError` where a word of it is wrong or missing.
+    """
+    verb, *rest = words
     act = _verbs(cluster).get(verb)
     if act is None:
         raise ScriptError(f"no command {verb!r}")
     act(rest)
-    return cluster, cluster.take_output()
+    return cluster.take_output()
 
 
 def _verbs(cluster: ScriptCluster) -> dict[str, Callable[[list[str]], None]]:
     return {
         "campaign": lambda words: cluster.campaign(int(words[0])),
         "propose": lambda words: cluster.propose(int(words[0]), " ".join(words[1:])),
-        "deliver": lambda words: cluster.deliver(words[0], words[2], _kind(words)),
-        "drop": lambda words: cluster.drop(words[0], words[2], _kind(words)),
-        "copy": lambda words: cluster.copy(words[0], words[2], _kind(words)),
+        "deliver": lambda words: cluster.deliver(*_frames(words)),
+        "drop": lambda words: cluster.drop(*_frames(words)),
+        "copy": lambda words: cluster.copy(*_frames(words)),
+        "cut": lambda words: cluster.cut(int(words[0]), int(words[1])),
+        "heal": lambda words: cluster.heal(int(words[0]), int(words[1])),
         "stabilize": lambda words: cluster.stabilize([int(word) for word in words]),
         "tick": lambda words: cluster.tick(int(words[0]), int(words[1]) if words[1:] else 1),
         "hold": lambda words: cluster.hold(int(words[0])),
@@ -83,7 +98,9 @@ def _verbs(cluster: ScriptCluster) -> dict[str, Callable[[list[str]], None]]:
     }
 
 
-def _kind(words: list[str]) -> str:
+def _frames(words: list[str]) -> tuple[str, str, str, int]:
+    """Sender, receiver, kind and which of several (0 for all)."""
     if words[1] != "->":
         raise ScriptError("write: 1 -> 2")
-    return words[3] if words[3:] else "*"
+    kind = words[3] if words[3:] else "*"
+    return words[0], words[2], kind, int(words[4].removeprefix("#")) if words[4:] else 0

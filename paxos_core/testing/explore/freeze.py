@@ -84,5 +84,6 @@ def _freeze(thing: Any, known: dict[int, int]) -> Any:
 
 
 def _fields(thing: Any) -> list[Any]:
-    names = getattr(type(thing), "__slots__", None) or sorted(vars(thing))
+    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    names = slots or sorted(vars(thing))
     return [getattr(thing, name) for name in names if name not in _LEFT_OUT]

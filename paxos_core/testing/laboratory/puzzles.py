@@ -1,0 +1,195 @@
+"""The puzzles: how each begins, what is to be brought about, and in how few steps it can be.
+
+A step is one action, with one message at a time. Each par is the length of the shortest
+path that `Search` finds; the tests find it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from paxos_core.testing.laboratory import names
+from paxos_core.testing.laboratory.rules import (
+    HIGHEST_ACCEPTED,
+    MEETING_QUORUMS,
+    PROMISE_CHECK,
+    SYNC_FIRST,
+)
+from paxos_core.testing.laboratory.run import Laboratory
+from paxos_core.testing.laboratory.search import Scope, Search
+from paxos_core.testing.laboratory.setup import Setup
+from paxos_core.testing.script_node import ScriptError
+
+VERBS: Final = frozenset(
+    {"deliver", "drop", "copy", "campaign", "propose", "crash", "restart", "hold", "sync"}
+)
+"""What counts as a step. Time, cables and `stabilize` do many things at once."""
+PROOF_STEPS_MAX: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Puzzle:
+    """A puzzle. `goal` is the light that has to turn red."""
+
+    name: str
+    title: str
+    story: str
+    setup: Setup
+    given: tuple[str, ...]
+    """What has happened before the first step."""
+    goal: str
+    par: int
+    hints: tuple[str, ...]
+    scope: Scope
+    """What the search may do; a player may do it as often as he likes."""
+    lawful: Setup
+    """The same cluster with the rule."""
+    lawful_given: tuple[str, ...]
+
+    def begin(self) -> Laboratory:
+        """The run at its first step."""
+        return Laboratory(self.setup, self.given)
+
+    def search(self, steps_max: int = PROOF_STEPS_MAX) -> Search:
+        """The search for the shortest path to the goal."""
+        return Search(self.begin(), self.goal, self.scope, steps_max)
+
+    def proof(self, steps_max: int = PROOF_STEPS_MAX) -> Search:
+        """The same search with the rule: it finds nothing."""
+        lawful = Laboratory(self.lawful, self.lawful_given)
+        return Search(lawful, self.goal, self.scope, steps_max)
+
+    def check_step(self, run: Laboratory, action: str) -> None:
+        """That `action` is one step. Raises `ScriptError`."""
+        verb, *rest = action.split() or [""]
+        if verb not in VERBS:
+            raise ScriptError(f"in a puzzle there is no {verb[:20]!r}: one thing at a time")
+        if verb in ("deliver", "drop", "copy"):
+            picks = {run.pick(index) for index in range(len(run.cluster.frames))}
+            if " ".join(rest) not in picks:
+                raise ScriptError("in a puzzle an action is about one message")
+
+
+def _make(
+    setup: Setup, given: str, lawful: Setup, lawful_given: str | None = None
+) -> tuple[Setup, tuple[str, ...], Setup, tuple[str, ...]]:
+    lines = tuple(given.split("; ")) if given else ()
+    others = tuple(lawful_given.split("; ")) if lawful_given else lines
+    return setup, lines, lawful, others
+
+
+_BLUE: Final = (
+    "campaign 1; deliver 1 -> 2 Prepare; deliver 2 -> 1 Promise; "
+    "propose 1 blue; deliver 1 -> 2 Accept"
+)
+
+
+def _puzzle(
+    name: str,
+    title: str,
+    story: str,
+    goal: str,
+    par: int,
+    hints: tuple[str, ...],
+    runs: tuple[Setup, tuple[str, ...], Setup, tuple[str, ...]],
+    scope: Scope,
+) -> Puzzle:
+    setup, given, lawful, lawful_given = runs
+    return Puzzle(name, title, story, setup, given, goal, par, hints, scope, lawful, lawful_given)
+
+
+_ALL: Final = (
+    _puzzle(
+        "blue-and-red",
+        "Blue is chosen. Choose red.",
+        "Nodes 1 and 2 have voted for blue in ballot 1.1, and two of three are a quorum: blue is "
+        "chosen for slot 0. A new leader does not look at the votes that its promises show. "
+        "Have another value chosen for the same slot.",
+        names.ONE_VALUE,
+        5,
+        (
+            "Two nodes have to vote for the other value, and one of them knows blue.",
+            "Node 3 has heard nothing yet. Who needs only one promise more?",
+            "Let node 3 stand, and ask node 2.",
+        ),
+        _make(Setup(3, without=frozenset({HIGHEST_ACCEPTED})), _BLUE, Setup(3)),
+        Scope(campaigns=2),
+    ),
+    _puzzle(
+        "half-and-half",
+        "Half and half",
+        "Four nodes; two of them elect a leader, and two decide. Bring about that two values are "
+        "chosen for slot 0. Nobody need crash, and nothing need be lost.",
+        names.ONE_VALUE,
+        10,
+        (
+            "With two of four there are quorums that have no node in common.",
+            "Let 1 and 2 do all that they need to, then 3 and 4.",
+            "Each half: stand, one Prepare, one Promise, propose, one Accept.",
+        ),
+        _make(
+            Setup(4, 2, 2, frozenset({MEETING_QUORUMS})),
+            "",
+            Setup(4, 3, 2),
+        ),
+        Scope(campaigns=2, campaigners=(1, 3), commands=((1, ("blue",)), (3, ("red",)))),
+    ),
+    _puzzle(
+        "a-promise-forgotten",
+        "A promise forgotten",
+        "Acceptors forget what they promised, and answer whoever asks, in whatever ballot. A "
+        "leader still proposes the highest vote that it was shown. Have two values chosen for "
+        "slot 0.",
+        names.ONE_VALUE,
+        10,
+        (
+            "A leader that was shown no vote is free to propose what it likes.",
+            "Let both have their promises before either proposes.",
+            "The node that they share votes twice, and the second time below its promise.",
+        ),
+        _make(Setup(3, without=frozenset({PROMISE_CHECK})), "", Setup(3)),
+        Scope(campaigns=2, campaigners=(1, 3), commands=((1, ("blue",)), (3, ("red",)))),
+    ),
+    _puzzle(
+        "said-and-lost",
+        "Said, and lost",
+        "Node 1 leads. Nodes tell their votes before the disk has them, and the disk of node 2 is "
+        "slow: what it is given it does not finish. Have two values chosen for slot 0.",
+        names.ONE_VALUE,
+        9,
+        (
+            "A crash takes what the disk has not finished.",
+            "A vote that was told has been counted, whether it is still there or not.",
+            "After its crash node 2 has never heard of blue. Let node 3 ask it.",
+        ),
+        _make(
+            Setup(3, without=frozenset({SYNC_FIRST})),
+            "campaign 1; stabilize; hold 2",
+            Setup(3),
+        ),
+        Scope(
+            campaigns=1, campaigners=(2, 3), crashes=1, crashers=(1, 2),
+        ),
+    ),
+    _puzzle(
+        "one-ballot-two-values",
+        "One ballot, two values",
+        "Nodes speak before the disk has finished, and the disk of node 1 is slow. Bring about "
+        "that node 1 proposes two values in one and the same ballot.",
+        names.ONE_PROPOSAL,
+        10,
+        (
+            "A node takes the next ballot above all that it has heard of.",
+            "What has node 1 heard of, after a crash that took all that its disk was given?",
+            "Let it lead and propose; then crash it, start it, and let it lead again.",
+        ),
+        _make(Setup(3, without=frozenset({SYNC_FIRST})), "hold 1", Setup(3)),
+        Scope(
+            campaigns=2, campaigners=(1,), commands=((1, ("blue", "green")),),
+            crashes=1, crashers=(1,),
+        ),
+    ),
+)  # fmt: skip
+
+PUZZLES: Final[dict[str, Puzzle]] = {puzzle.name: puzzle for puzzle in _ALL}
