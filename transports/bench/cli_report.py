@@ -19,7 +19,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--write",
     "page",
     type=click.Path(exists=True, dir_okay=False, writable=True, path_type=Path),
-    help="Also put the tables into this page, between its markers.",
+    help="Also put the tables into this page, between its markers; with --vm those of both.",
 )
 def report(folder: Path, vm: Path | None, page: Path | None) -> None:
     """Draw the report of the run in FOLDER: index.html, plots, data.json, data.csv.
@@ -36,7 +36,7 @@ def report(folder: Path, vm: Path | None, page: Path | None) -> None:
     try:
         say(f"report: {draw(folder, vm)}")
         if page is not None:
-            _write(folder, page)
+            _write(folder, vm, page)
     except RunError as error:
         raise Misuse(str(error)) from error
 
@@ -55,10 +55,14 @@ def draw(folder: Path, vm: Path | None = None) -> Path:
     return write_report(folder, vm)
 
 
-def _write(folder: Path, page: Path) -> None:
-    from transports.bench.reporting.markdown import MARKERS, to_markdown
+def _write(folder: Path, vm: Path | None, page: Path) -> None:
+    from transports.bench.reporting.markdown import MARKERS, VM_MARKERS, to_markdown
     from transports.bench.reporting.select import load_figures
     from transports.bench.saved.files import read_run
 
     check_page(page, MARKERS)
+    if vm is not None:
+        check_page(page, VM_MARKERS)
+        inside = to_markdown(load_figures(read_run(vm)), inside=True)
+        write_page(page, inside, VM_MARKERS)
     write_page(page, to_markdown(load_figures(read_run(folder))), MARKERS)

@@ -52,16 +52,21 @@ class Parts:
         spent, state, clock = self._spent_ns, self._now, perf_counter_ns
 
         def timed(*arguments: Any) -> Any:
+            outer = state[1]
+            if outer == part:
+                # A part within itself: nothing to tell apart.
+                return act(*arguments)
             now = clock()
-            since, outer = state
-            spent[outer] += now - since
-            state[:] = now, part
+            spent[outer] += now - state[0]
+            state[0] = now
+            state[1] = part
             try:
                 return act(*arguments)
             finally:
                 now = clock()
                 spent[part] += now - state[0]
-                state[:] = now, outer
+                state[0] = now
+                state[1] = outer
 
         return timed
 

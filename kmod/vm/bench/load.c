@@ -153,13 +153,18 @@ void load_decided(struct load *load, const u8 *value, u32 bytes)
 }
 
 /**
- * load_is_done() - whether as many commands are decided as were asked for
+ * load_is_done() - whether as many commands are decided, or for as long, as was asked for
  * @load: the client
  */
 bool load_is_done(const struct load *load)
 {
-	return load->options->outstanding && load->options->commands &&
-	       load->timed >= load->options->commands;
+	const struct options *options = load->options;
+
+	if (!options->outstanding)
+		return false;
+	return (options->commands && load->timed >= options->commands) ||
+	       (options->measured > 0 &&
+		(double)(load->last_ns - load->first_ns) >= options->measured * 1e9);
 }
 
 static int by_size(const void *one, const void *other)

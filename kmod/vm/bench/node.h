@@ -18,6 +18,7 @@ struct options {
 	u32 command_bytes;
 	u32 warm_up;			/* commands before figures are taken */
 	u64 commands;			/* then stop; 0: when time is over */
+	double measured;		/* seconds of figures, then stop; 0: when time is over */
 	double seconds;			/* at most */
 	const char *latencies;		/* a file for all of them, or NULL */
 	bool hold;			/* between warm-up and figures, wait for a line of stdin */

@@ -14,6 +14,7 @@ const char options_usage[] =
 "  --outstanding K   while it leads, keep K commands open and time them (0)\n"
 "  --bytes B         of each command (64)\n"
 "  --commands C      stop after so many; without, when the time is over\n"
+"  --measured S      stop after figures were taken for so long\n"
 "  --warm-up C       commands before figures are taken (100)\n"
 "  --hold            between the two say \"ready\" and wait for a line of stdin; then \"done\",\n"
 "                    and after the report wait until stdin ends\n"
@@ -62,7 +63,7 @@ static bool read_member(struct paxos_config *config, const char *text)
 }
 
 enum { INTERFACE = 1, NODE, MEMBER, OUTSTANDING, BYTES, COMMANDS, WARM_UP, SECONDS, TICK_US,
-	ETHERTYPE, MEMORY_MB, WINDOW, SEED, CLUSTER, DEVICE, HOLD, LATENCIES };
+	ETHERTYPE, MEMORY_MB, WINDOW, SEED, CLUSTER, DEVICE, HOLD, LATENCIES, MEASURED };
 
 static const struct option words_known[] = {
 	{ "interface", 1, NULL, INTERFACE }, { "node", 1, NULL, NODE },
@@ -73,7 +74,7 @@ static const struct option words_known[] = {
 	{ "memory-mb", 1, NULL, MEMORY_MB }, { "window", 1, NULL, WINDOW },
 	{ "seed", 1, NULL, SEED }, { "cluster", 1, NULL, CLUSTER },
 	{ "device", 1, NULL, DEVICE }, { "hold", 0, NULL, HOLD },
-	{ "latencies", 1, NULL, LATENCIES },
+	{ "latencies", 1, NULL, LATENCIES }, { "measured", 1, NULL, MEASURED },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -120,10 +121,16 @@ static bool read_count(struct options *options, int word, const char *text)
 	}
 }
 
-static bool read_option(struct options *options, int word, char *text)
+static bool read_seconds(double *seconds, const char *text)
 {
 	char *end;
 
+	*seconds = strtod(text, &end);
+	return end != text && !*end && *seconds > 0 && *seconds <= 3600;
+}
+
+static bool read_option(struct options *options, int word, char *text)
+{
 	switch (word) {
 	case INTERFACE:
 		options->interface = text;
@@ -140,8 +147,9 @@ static bool read_option(struct options *options, int word, char *text)
 	case MEMBER:
 		return read_member(&options->config, text);
 	case SECONDS:
-		options->seconds = strtod(text, &end);
-		return end != text && !*end && options->seconds > 0 && options->seconds <= 3600;
+		return read_seconds(&options->seconds, text);
+	case MEASURED:
+		return read_seconds(&options->measured, text);
 	default:
 		return read_count(options, word, text);
 	}

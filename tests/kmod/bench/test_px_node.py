@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,19 +49,32 @@ def node(program: Path, number: int, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.usefixtures("network")
-@pytest.mark.parametrize("outstanding", [1, 64])
-def test_three_nodes_decide_and_are_timed(program: Path, outstanding: int) -> None:
+def report_of(program: Path, *words: str) -> dict[str, Any]:
+    """What the leader of three says in the end."""
     others = [node(program, 2), node(program, 3)]
-    words = ("--outstanding", str(outstanding), "--commands", str(COMMANDS))
     try:
         with node(program, 1, *words) as leader:
-            report = json.loads(leader.communicate(timeout=2 * SECONDS)[0])
+            said = leader.communicate(timeout=2 * SECONDS)[0]
     finally:
         for other in others:
             other.terminate()
             other.communicate()
     assert leader.returncode == 0
+    report: dict[str, Any] = json.loads(said)
+    return report
+
+
+@pytest.mark.usefixtures("network")
+def test_figures_are_taken_for_as_long_as_asked(program: Path) -> None:
+    """And not for what an election left of the time: else there are too many to be read."""
+    report = report_of(program, "--outstanding", "1", "--measured", "0.2")
+    assert 0.2 <= report["seconds"] < SECONDS / 2
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize("outstanding", [1, 64])
+def test_three_nodes_decide_and_are_timed(program: Path, outstanding: int) -> None:
+    report = report_of(program, "--outstanding", str(outstanding), "--commands", str(COMMANDS))
     assert report["mode"] == "core"
     assert report["outstanding"] == outstanding
     assert report["commands"] >= COMMANDS

@@ -158,6 +158,24 @@ def test_what_is_no_run_is_refused(tmp_path: Path, command: str) -> None:
     assert "name the folder of a saved run" in done.stderr
 
 
+def test_the_tables_of_both_runs_go_into_the_page(tmp_path: Path) -> None:
+    cells = full_cells()[:3]
+    host = make_run(tmp_path / "host", cells)
+    inside = make_run(tmp_path / "vm", cells, place="vm")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- layers: begin -->\n<!-- layers: end -->\n")
+    words = ("bench", "report", host, "--vm", inside, "--write", page)
+    refused = paxos(*words)
+    assert refused.returncode == 2
+    assert "layers-vm" in refused.stderr
+    assert "What each layer costs" not in page.read_text()
+    page.write_text(page.read_text() + "<!-- layers-vm: begin -->\n<!-- layers-vm: end -->\n")
+    assert paxos(*words).returncode == 0
+    above, below = page.read_text().split("<!-- layers-vm: begin -->")
+    assert "What each layer costs" in above
+    assert "What each layer costs" in below
+
+
 def test_a_regression_has_a_status(tmp_path: Path) -> None:
     cells = full_cells()[:3]
     before = make_run(tmp_path / "a", cells)

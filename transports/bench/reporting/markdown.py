@@ -9,6 +9,7 @@ from transports.bench.reporting.select import Figures
 from transports.bench.reporting.tables import Table
 
 MARKERS: Final = ("<!-- layers: begin -->", "<!-- layers: end -->")
+VM_MARKERS: Final = ("<!-- layers-vm: begin -->", "<!-- layers-vm: end -->")
 SENTENCES: Final = (
     sentences.ladder,
     sentences.latency,
@@ -25,14 +26,17 @@ SENTENCES: Final = (
 )
 
 
-def to_markdown(figures: Figures) -> str:
-    """Tables, what they show, and on what it was measured."""
+def to_markdown(figures: Figures, *, inside: bool = False) -> str:
+    """Tables, what they show, and on what it was measured.
+
+    `inside`: it was measured in the emulated machine, so no aim is judged by it.
+    """
     blocks = [_table(tables.layers(figures)), _table(tables.rungs(figures))]
     said = [say(figures) for say in SENTENCES]
     blocks.append("\n".join(f"- {text}" for text in said if text != sentences.NOTHING))
-    blocks += [
-        _table(found) for found in (tables.peers(figures), tables.aims(figures)) if found.rows
-    ]
+    if not inside:
+        judged = (tables.peers(figures), tables.aims(figures))
+        blocks += [_table(found) for found in judged if found.rows]
     for heading, lines in (
         ("Left out here", notes.skipped(figures)),
         ("Without a figure", notes.failures(figures)),
@@ -41,6 +45,8 @@ def to_markdown(figures: Figures) -> str:
             blocks.append(f"{heading}:\n\n" + "\n".join(f"- {_plain(line)}" for line in lines))
     *facts, (_name, command) = notes.method(figures)
     blocks.append("\n".join(f"- {name}: {_plain(value)}" for name, value in facts))
+    if inside:
+        return "\n\n".join(blocks)
     blocks.append(f"The command that repeats it:\n\n```console\n$ {command}\n```")
     return "\n\n".join(blocks)
 

@@ -11,6 +11,8 @@ from transports.bench.summary import grouped
 
 OUTLIERS_MAX = 40
 NODES = "nodes' "
+SAID_APART = ("packages", "date")
+"""Of the machine, and of the run: its versions and when it began say the same."""
 INTERVAL = (
     "95 %, percentile bootstrap of the median, 2,000 resamples; of fewer than six repeats the "
     "least and the most, and nothing is claimed of them"
@@ -61,7 +63,7 @@ def method(figures: Figures) -> list[tuple[str, str]]:
             f"{effort.warm_seconds:g} s of warm-up{unfinished}",
         ),
         ("began", head.began),
-        *head.machine.items(),
+        *((name, value) for name, value in head.machine.items() if name not in SAID_APART),
         ("versions", ", ".join(f"{name} {found}" for name, found in head.versions.items())),
         ("processors of each role", pins or "any"),
         ("nodes take the time of their parts", "yes" if effort.instrument else "no"),

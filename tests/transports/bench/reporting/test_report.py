@@ -182,6 +182,14 @@ def test_the_page_of_the_docs_has_tables_and_the_command(figures: Figures) -> No
     assert "Linux &lt;1>" in text
 
 
+def test_by_what_was_measured_in_emulation_no_aim_is_judged(figures: Figures) -> None:
+    outside, inside = to_markdown(figures), to_markdown(figures, inside=True)
+    assert "The aims of this project" in outside
+    assert "The aims of this project" not in inside
+    assert inside.startswith("What each layer costs")
+    assert "Linux &lt;1>" in inside
+
+
 def test_a_slower_run_is_a_regression(tmp_path: Path) -> None:
     before = make_run(tmp_path / "a", repeats=6)
     after = make_run(tmp_path / "b", repeats=6, slower=1.3)
