@@ -16,6 +16,7 @@ from transports.bench.saved.schema import Head
 
 PACKAGES = ("pluggable-paxos", "trio", "msgpack", "msgspec", "pyzmq", "pysyncobj")
 
+SAY_SECONDS: Final = 10.0
 MATTERS: Final = ("processor", "kernel", "python", "memory", "stores")
 """Of the machine: where these differ, so do figures."""
 
@@ -79,19 +80,27 @@ def _commit() -> str:
     here = Path(__file__).parent
     if not (commit := _say("git", "-C", str(here), "rev-parse", "--short", "HEAD")):
         return ""
+    # Over the emulated machine's file system a look at every file takes long.
     changed = _say("git", "-C", str(here), "status", "--porcelain", "--untracked-files=no")
+    if changed is None:
+        return f"{commit}, perhaps changed"
     return f"{commit}, changed" if changed else commit
 
 
 def _etcd() -> str:
-    return _say("etcd", "--version").partition("\n")[0].removeprefix("etcd Version: ")
+    return (_say("etcd", "--version") or "").partition("\n")[0].removeprefix("etcd Version: ")
 
 
-def _say(*command: str) -> str:
-    """What a program says; "" where it is missing or fails."""
+def _say(*command: str) -> str | None:
+    """What a program says; "" where it is missing or fails, `None` if that takes too long."""
     if shutil.which(command[0]) is None:
         return ""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SAY_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from bench_kit import make_head
 
+from transports.bench import machine
 from transports.bench.ladder.pins import apply_pins, choose_pins
 from transports.bench.machine import describe_machine, differences, file_system
 from transports.bench.processes import MeasureFailed, parse_resident_kib
@@ -96,3 +97,16 @@ def test_what_figures_depend_on_is_compared() -> None:
         ("kernel", "Linux <1>", "Linux 2"),
         ("trio", "none", "1"),
     ]
+
+
+def test_a_git_that_takes_too_long_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = tmp_path / "git"
+    git.write_text(
+        '#!/bin/sh\ncase "$*" in *rev-parse*) echo abc ;; *) exec /bin/sleep 60 ;; esac\n'
+    )
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine, "SAY_SECONDS", 0.5)
+    assert machine.versions()["commit"] == "abc, perhaps changed"

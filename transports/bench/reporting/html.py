@@ -34,6 +34,7 @@ figcaption p { margin: .2rem 0 .8rem }
 .scroll { overflow-x: auto } .scroll:focus-visible { outline: 2px solid var(--link) }
 table { border-collapse: collapse; font-size: .88rem; width: 100%;
   font-variant-numeric: tabular-nums }
+.scroll + .scroll { margin-top: 1.6rem }
 caption { text-align: left; color: var(--soft); padding-bottom: .5rem }
 th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
   vertical-align: baseline }
