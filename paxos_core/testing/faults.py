@@ -87,7 +87,7 @@ class FaultRunner:
             case "armed":
                 node.armed = chance.between(1, 3)
             case "pause":
-                node.paused = True
+                simulation.pause(node)
             case "slowdisk":
                 node.disk_units_max = 1500
             case "jump":

@@ -17,6 +17,7 @@ from typing import Any
 
 from paxos_core.codec import HEADER_BYTES, Codec, DecodeError
 from paxos_core.config import ReplicaConfig
+from paxos_core.describe import describe_message
 from paxos_core.durable import DurableState, RawRecord, Record, decode_record
 from paxos_core.messages import Message, RawFrame
 from paxos_core.raw_codec import RawCodec
@@ -26,7 +27,6 @@ from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.service import Service
 from paxos_core.testing.chance import stream
 from paxos_core.testing.cores import PYTHON, MakeCore, foreign_nodes
-from paxos_core.testing.describe import describe_message
 from paxos_core.testing.disk import Disk, DiskFailed
 from paxos_core.testing.failure import SimulationFailure, Violation
 from paxos_core.testing.faults import FaultRunner
@@ -83,7 +83,7 @@ class Simulation:
         self._sequence = 0
         self.history = History(plan.quorums, plan.rates.duplicate == 0)
         self.history.begun(plan.quorums, plan.frame_bytes_max)
-        self.network = Network(options.seed, plan.rates, self._arrive)
+        self.network = self.make_network(plan)
         self._garbage = stream(options.seed, _GARBAGE)
         self._foreign = foreign_nodes(options.seed, options.core, plan.quorums)
         self.nodes = {node: self._make_node(node, plan) for node in plan.quorums.members}
@@ -94,6 +94,10 @@ class Simulation:
         self._fill_heap(plan)
 
     # Making
+
+    def make_network(self, plan: Plan) -> Network:
+        """What carries the frames of this run."""
+        return Network(self.options.seed, plan.rates, self._arrive)
 
     def _make_node(self, node_id: NodeId, plan: Plan) -> SimulatedNode:
         chance = stream(self.options.seed, _NODE, node_id)
@@ -450,6 +454,10 @@ class Simulation:
         node.flush_due = False
         if not node.paused:
             self.pump(node)
+
+    def pause(self, node: SimulatedNode) -> None:
+        """`node` stands still until it is resumed."""
+        node.paused = True
 
     def resume(self, node: SimulatedNode) -> None:
         """A node that was stopped for a while reads what has come in meanwhile."""

@@ -95,7 +95,7 @@ def test_without_a_maker_there_is_no_foreign_core():
 
 
 def test_the_command_runs_and_traces_a_seed_of_the_c_core():
-    done = CliRunner().invoke(command, ["--seed", "1", "--core", "c", "--steps", "600", "--trace"])
+    done = CliRunner().invoke(command, ["--seed", "1", "--core", "c", "--steps", "600", "--print"])
     assert done.exit_code == 0
     assert "Prepare 1." in done.output
     assert "1 seed holds" in done.output

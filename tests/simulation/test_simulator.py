@@ -150,7 +150,7 @@ def test_one_step_less_holds(failure: SimulationFailure):
 
 
 def test_the_command_replays_a_seed():
-    status, said = run_command("--seed 1 --steps 400 --trace")
+    status, said = run_command("--seed 1 --steps 400 --print")
     assert status == 0
     assert "1 seed holds, stopped early, after 400 steps at most" in said
     assert "Prepare 1." in said
@@ -212,7 +212,9 @@ def test_as_many_failures_are_shown_as_are_asked_for(failure: SimulationFailure)
         ("--seeds a:b", "is no span"),
         ("--seed -1", "-1"),
         ("--seed 1 --drop x", "'x' is no number"),
-        ("--seeds 0:5 --trace", "give --seed"),
+        ("--seeds 0:5 --print", "give --seed"),
+        ("--seeds 0:5 --trace x", "give --seed"),
+        ("--seed 1 --print --trace x", "one of them"),
         ("--seed 1 --jobs 0", "0"),
     ],
 )

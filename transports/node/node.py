@@ -12,6 +12,7 @@ falls silent, so that the others elect a leader whose disk does not.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -279,6 +280,7 @@ async def open_node(
     first_start: bool = False,
     dedicated: bool = False,
     watch: Callable[[Node], None] | None = None,
+    trace: str | os.PathLike[str] | None = None,
 ) -> AsyncIterator[Node]:
     """Run node `node` of the cluster, with `machine` as its state, while the context lasts.
 
@@ -292,9 +294,9 @@ async def open_node(
     quarter of a round trip and delays other tasks by as much.
 
     `watch` is given the node before its loops begin; `transports.bench.parts` takes
-    the time of its parts so.
+    the time of its parts so. `trace` is a file to which each step of the core is appended.
 
-    Raises `ConfigError`, `StoreError` or `TransportError` if it cannot start,
+    Raises `ConfigError`, `StoreError`, `TransportError` or `TraceError` if it cannot start,
     `TypeError` for a state machine that lacks a method, and
     `NodeFailed` out of the context when it has to stop.
     """
@@ -308,8 +310,7 @@ async def open_node(
     store, records = _open_store(config, node, first_start)
     state = _replay(config, node, store, records)
     try:
-        voting, durable = store.identity.voting, store.durable
-        async with open_core(config, node, state, voting=voting, durable=durable) as core:
+        async with _open_core(config, node, state, store, trace, log) as core:
             running = Node(config, core, Service(core.replica, machine), store, log, dedicated)
             if watch is not None:
                 watch(running)
@@ -326,6 +327,26 @@ async def open_node(
                 log.event("stopped")
     finally:
         store.close()
+
+
+@asynccontextmanager
+async def _open_core(
+    config: ClusterConfig,
+    node: int,
+    state: DurableState,
+    store: Store,
+    trace: str | os.PathLike[str] | None,
+    log: NodeLogger,
+) -> AsyncIterator[Core]:
+    voting, durable = store.identity.voting, store.durable
+    async with open_core(config, node, state, voting=voting, durable=durable) as core:
+        if trace is None:
+            yield core
+            return
+        from transports.node.tracing import traced
+
+        with traced(trace, core, state, log) as watched:
+            yield watched
 
 
 def _description(

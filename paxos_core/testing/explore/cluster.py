@@ -15,10 +15,10 @@ from typing import Any
 from paxos_core import messages as m
 from paxos_core.codec import Codec
 from paxos_core.config import Limits, ReplicaConfig
+from paxos_core.describe import describe_message
 from paxos_core.durable import Record, Voted
 from paxos_core.proposer import Phase
 from paxos_core.quorum import QuorumSystem
-from paxos_core.testing.describe import describe_message
 from paxos_core.testing.explore.invariants import Bits, Facts, bits_of
 from paxos_core.testing.explore.node import ExploredNode, Input, Outcome
 from paxos_core.testing.explore.search import BrokenStep, State

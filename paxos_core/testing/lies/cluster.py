@@ -16,13 +16,13 @@ import msgpack
 
 from paxos_core.codec import Codec, DecodeError
 from paxos_core.config import Limits, ReplicaConfig, Timing
+from paxos_core.describe import describe_message
 from paxos_core.errors import NotLeader, Overloaded, Poisoned
 from paxos_core.messages import Message
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import Ready
 from paxos_core.replica import Replica
 from paxos_core.testing.chance import Chance, stream
-from paxos_core.testing.describe import describe_message
 from paxos_core.types import NodeId, Slot
 
 if TYPE_CHECKING:

@@ -91,12 +91,13 @@ def _classify_own(error: Exception) -> tuple[str, int] | None:
     from transports.node.config import ConfigError
     from transports.node.node import NodeFailed
     from transports.node.store.api import StoreError
+    from transports.node.tracing import TraceError
 
     if isinstance(error, ConfigError):
         return str(error), MISUSED
     if isinstance(error, TransportError):
         # The system said no to a port, a host or a right; anything else is in the configuration.
         return str(error), FAILED if isinstance(error.__cause__, OSError) else MISUSED
-    if isinstance(error, StoreError | NodeFailed | ClientError):
+    if isinstance(error, StoreError | NodeFailed | ClientError | TraceError):
         return str(error) or type(error).__name__, FAILED
     return None

@@ -41,6 +41,7 @@ Examples:
   paxos node 1
   paxos node 1 --log-level debug --log-format json
   paxos node 1 --machine accounts:Accounts
+  paxos node 1 --trace node1.trace
 """
 )
 @click.argument("node", type=click.IntRange(1, 65535))
@@ -57,6 +58,12 @@ Examples:
     "the commands.",
 )
 @core_option
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Append every step of the core, and why it took it, to FILE; see: paxos view --help.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["text", "json"]))
 @click.option(
@@ -70,6 +77,7 @@ def node(
     first_start: bool,
     machine: str | None,
     core: CoreKind | None,
+    trace: str | None,
     log_level: str | None,
     log_format: str | None,
     stop_with_stdin: bool,
@@ -97,7 +105,7 @@ def node(
             reason="a memory store without --first-start: it may have promised before",
         )
     try:
-        run(lambda: _run_node(config, node, made, first_start, stop_with_stdin), last=True)
+        run(lambda: _run_node(config, node, made, first_start, trace, stop_with_stdin), last=True)
     except Interrupted:
         # This is how a node is meant to end.
         return
@@ -108,10 +116,13 @@ async def _run_node(
     node: int,
     machine: StateMachine,
     first_start: bool,
+    trace: str | None,
     stop_with_stdin: bool,
 ) -> None:
     async with (
-        open_node(config, node, machine, first_start=first_start, dedicated=True) as running,
+        open_node(
+            config, node, machine, first_start=first_start, dedicated=True, trace=trace
+        ) as running,
         background(partial(tell_doubts, running), partial(watch_for_doubles, running)),
     ):
         if stop_with_stdin:

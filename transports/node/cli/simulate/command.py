@@ -61,7 +61,13 @@ SEEDS_MAX: Final = 100_000_000
     show_default=True,
     help="Stop after so many failing seeds.",
 )
-@click.option("--trace", is_flag=True, help="Print every event; for one seed.")
+@click.option("--print", "shows", is_flag=True, help="Print every event as text; for one seed.")
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write every step and why it was taken to FILE, for paxos view; for one seed.",
+)
 @click.option("--minimise", is_flag=True, help="Shrink what fails.")
 @click.option("--counts", is_flag=True, help="Print how often what was seen.")
 @output_option
@@ -79,24 +85,26 @@ def simulate(
     nodes: int | None,
     steps: int | None,
     failures: int,
-    trace: bool,
+    shows: bool,
+    trace: Path | None,
     minimise: bool,
     counts: bool,
     output: str,
 ) -> None:
     """Run simulated clusters with faults, and check every invariant after every step.
 
-    Each seed draws a cluster, its load, and which kinds of fault it has at all. The
-    same seed is the same run, on every machine. Ends with 0 if every seed held, 1 if
-    one did not: then a line says how to repeat it; 130 after Ctrl-C and 143 after
-    SIGTERM, with what was done until then.
+      Each seed draws a cluster, its load, and which kinds of fault it has at all. The
+      same seed is the same run, on every machine. Ends with 0 if every seed held, 1 if
+      one did not: then a line says how to repeat it; 130 after Ctrl-C and 143 after
+      SIGTERM, with what was done until then.
 
-    \b
-    Examples:
-      paxos simulate --seeds 0:10000 --jobs 2
-      paxos simulate --seed 7 --trace
-      paxos simulate --seeds 0:1000 --core mixed
-      paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
+      \b
+      Examples:
+        paxos simulate --seeds 0:10000 --jobs 2
+        paxos simulate --seed 7 --print
+    paxos simulate --seed 7 --trace run.trace
+        paxos simulate --seeds 0:1000 --core mixed
+        paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
     from paxos_core.testing import Options
     from transports.node.cli.simulate.meter import Meter
@@ -112,8 +120,10 @@ def simulate(
         seconds=seconds,
         core=core,
     )
-    if trace:
-        _trace(base, len(chosen))
+    if shows or trace is not None:
+        if shows and trace is not None:
+            raise Misuse("give --print for text or --trace for a file, one of them")
+        _run_one(base, len(chosen), trace)
         return
     tell = partial(show, output=output, counts=counts, of=len(chosen), steps_max=steps)
     with _open_ledger(ledger, base, len(chosen)) as kept:
@@ -217,19 +227,39 @@ def read_drop(text: str) -> frozenset[int]:
     return frozenset(map(int, words))
 
 
-def _trace(base: Options, seeds: int) -> None:
+def _run_one(base: Options, seeds: int, path: Path | None) -> None:
+    """One seed that is shown: as text, or as a trace in a file."""
     from paxos_core.testing import SimulationFailure
+
+    if seeds != 1:
+        raise Misuse("--print and --trace are for one seed: give --seed")
+    run = partial(_print_seed, base) if path is None else partial(_write_trace, base, path)
+    try:
+        told = run()
+    except SimulationFailure as failure:
+        click.echo(f"FAIL {failure}")
+        if path is not None:
+            click.echo(f"trace: {path}")
+        sys.exit(FAILED)
+    click.echo(f"1 seed holds{_early(base.steps)}{told}")
+
+
+def _print_seed(base: Options) -> str:
     from paxos_core.testing import simulate as run_seed
     from transports.node.cli.simulate.cores import make_of
 
-    if seeds != 1:
-        raise Misuse("--trace prints one seed: give --seed")
-    try:
-        run_seed(base, click.echo, make_of(base.core))
-    except SimulationFailure as failure:
-        click.echo(f"FAIL {failure}")
-        sys.exit(FAILED)
-    click.echo(f"1 seed holds{_early(base.steps)}")
+    run_seed(base, click.echo, make_of(base.core))
+    return ""
+
+
+def _write_trace(base: Options, path: Path) -> str:
+    from paxos_core.testing.tracing import trace_seed
+    from transports.node.cli.simulate.cores import make_of
+    from transports.node.cli.simulate.trace_lines import write_lines
+
+    make = make_of(base.core)
+    count = write_lines(path, lambda sink: trace_seed(base, sink, make))
+    return f"; {path} has {count:,} events; see it with: paxos view {path}"
 
 
 def show(totals: Totals, *, output: str, counts: bool, of: int, steps_max: int | None) -> None:

@@ -1,0 +1,153 @@
+"""Why a core answered so to what is about values: votes, decisions, and who leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from paxos_core import messages as m
+from paxos_core.checksum import checksum
+from paxos_core.describe import shorten
+from paxos_core.durable import Voted
+from paxos_core.election import Role
+from paxos_core.trace.memory import Verdict
+from paxos_core.trace.shape import commands_text, value_text
+from paxos_core.trace.step import Clause, Step, name_slots
+from paxos_core.trace.why_ballots import BREAKS, also_deposed, not_owner, too_soon
+from paxos_core.types import Ballot, format_ballot, is_proposer
+
+VALUE_CHARACTERS_MAX: Final = 40
+
+
+def _accept(step: Step, message: m.Accept) -> list[Clause]:
+    ballot, promised = format_ballot(message.ballot), step.before.promised
+    if not is_proposer(step.sender, message.ballot):
+        return not_owner(step, "Accept", message.ballot)
+    if checksum(message.value) != message.checksum:
+        text = f"ignores Accept of node {step.sender}: the value for slot {message.slot} fails "
+        return [("damaged", f"{text}its checksum")]
+    if not step.config.voting:
+        text = f"does not vote on slot {message.slot}; it hears from Accept {ballot} what is chosen"
+        return [("no vote", text), *_learnt(step, message.ballot)]
+    if message.ballot < promised and _voted(step, message):
+        text = f"accepts a value in {ballot} for slot {message.slot}, although "
+        text += f"{format_ballot(promised)} is promised: {BREAKS}"
+        return [("P1a", text), *too_soon(step, m.Accepted, Voted, message.slot)]
+    if message.ballot < promised:
+        text = f"refuses Accept {ballot} for slot {message.slot}, and says so: "
+        return [("P1a", f"{text}{format_ballot(promised)} is promised")]
+    soon = too_soon(step, m.Accepted, Voted, message.slot)
+    return [_vote(step, message), *soon, *_learnt(step, message.ballot)]
+
+
+def _voted(step: Step, message: m.Accept) -> bool:
+    """Whether the vote is among what was handed out."""
+    proposal = message.slot, message.ballot
+    records = step.out.records if step.out is not None else []
+    return any(isinstance(r, Voted) and (r.slot, r.ballot) == proposal for r in records)
+
+
+def _vote(step: Step, message: m.Accept) -> Clause:
+    """The ballot is good; what becomes of the proposal."""
+    slot, ballot = message.slot, format_ballot(message.ballot)
+    value = shorten(value_text(message.value), VALUE_CHARACTERS_MAX)
+    match step.verdict:
+        case Verdict.STALE:
+            text = f"keeps no vote for slot {slot}, which is chosen; it confirms the chosen value "
+            return "stale", f"{text}and no other"
+        case Verdict.FAR:
+            most = step.config.limits.vote_slots_max
+            text = f"does not vote on slot {slot}: only {most} slots from "
+            return "limits", f"{text}{step.before.watermark} on are voted for"
+        case Verdict.AGAIN:
+            text = f"says again that it accepted {value} in {ballot} for slot {slot}"
+            return "phase 2b", f"{text}: its vote is kept"
+        case Verdict.OTHER:
+            text = f"refuses another value in {ballot} for slot {slot}"
+            return "phase 2b", f"{text}: a ballot has one for each slot"
+    text = f"accepts {value} in {ballot} for slot {slot}: no higher ballot is promised"
+    if message.ballot > step.before.promised:
+        text += f", and {ballot} is, with this"
+    text += also_deposed(step)
+    if step.out is not None and not step.sent(m.Accepted, step.sender):
+        text += "; the Accepted leaves when the vote is on stable storage"
+    return "phase 2b", text
+
+
+def _learnt(step: Step, ballot: Ballot) -> list[Clause]:
+    """What the leader's watermark told it."""
+    if not step.learnt:
+        return []
+    first, last = step.before.watermark, step.after.watermark - 1
+    text = (
+        f"learns that {name_slots(first, last)} {'is' if first == last else 'are'} chosen: node "
+        f"{step.sender} says so, and its own vote for slot {first} is in {format_ballot(ballot)} "
+        "as well"
+    )
+    return [("watermark", text)]
+
+
+def _accepted(step: Step, message: m.Accepted) -> list[Clause]:
+    slots, ballot = name_slots(message.first_slot, message.last_slot), format_ballot(message.ballot)
+    before, after = step.before, step.after
+    if before.role is not Role.LEADER or message.ballot != before.ballot:
+        text = f"does not count the vote of node {step.sender} for {slots}: it does not lead in "
+        return [("stale", f"{text}{ballot}")]
+    quorum = step.config.quorums.phase2
+    if step.learnt:
+        chosen = name_slots(before.watermark, after.watermark - 1)
+        text = f"finds {chosen} chosen{_value(step)}: with node {step.sender} a phase 2 quorum of "
+        return [("chosen", f"{text}{quorum} has accepted in {ballot}")]
+    if after.in_flight_slots < before.in_flight_slots:
+        text = f"finds a value of {slots} chosen, and delivers it after slot {after.watermark}, "
+        return [("in order", f"{text}which is not chosen yet")]
+    if message.last_slot < before.watermark:
+        text = f"needs the vote of node {step.sender} for {slots} no more: chosen already"
+        return [("stale", text)]
+    text = f"counts the vote of node {step.sender} for {slots}, once: a phase 2 quorum of {quorum} "
+    return [("phase 2b", f"{text}must accept in {ballot}")]
+
+
+def _value(step: Step) -> str:
+    """The one value that was chosen, if there is one."""
+    decided = step.out.decided if step.out is not None else []
+    if len(decided) != 1:
+        return ""
+    return f", {shorten(commands_text(decided[0].commands), VALUE_CHARACTERS_MAX)}"
+
+
+def _heartbeat(step: Step, message: m.Heartbeat) -> list[Clause]:
+    ballot, sender = format_ballot(message.ballot), step.sender
+    if not is_proposer(sender, message.ballot):
+        return not_owner(step, "Heartbeat", message.ballot)
+    if message.ballot < step.before.promised:
+        text = f"tells node {sender} that {ballot} is over: it has promised "
+        return [("nack", f"{text}{format_ballot(step.before.promised)}")]
+    if message.ballot < step.before.ballot:
+        followed = format_ballot(step.before.ballot)
+        text = f"ignores the heartbeat of node {sender} in {ballot}: it follows {followed}"
+        return [("stale", text)]
+    clauses = _learnt(step, message.ballot)
+    if message.ballot != step.before.ballot:
+        text = f"follows node {sender}, which leads in {ballot}{also_deposed(step)}"
+        return [("follow", text), *clauses]
+    answers = "and answers" if step.config.voting else "and says nothing, for it does not vote"
+    return [*clauses, ("heartbeat", f"hears its leader, node {sender}, {answers}")]
+
+
+def _heartbeat_ack(step: Step, message: m.HeartbeatAck) -> list[Clause]:
+    before = step.before
+    if before.role is not Role.LEADER or message.ballot != before.ballot:
+        text = f"ignores the answer of node {step.sender}: it does not lead in "
+        return [("stale", f"{text}{format_ballot(message.ballot)}")]
+    quorum = step.config.quorums.phase2
+    text = f"is heard by node {step.sender}: while a phase 2 quorum of {quorum} hears it, it stays"
+    return [("heartbeat", f"{text} in office")]
+
+
+VALUES: Final[dict[type, Callable[[Step, Any], list[Clause]]]] = {
+    m.Accept: _accept,
+    m.Accepted: _accepted,
+    m.Heartbeat: _heartbeat,
+    m.HeartbeatAck: _heartbeat_ack,
+}
