@@ -27,14 +27,33 @@ Everything else is fixed, so that the same script always gives the same text.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from paxos_core.testing.script_cluster import ScriptCluster, ScriptError
+from paxos_core.testing.script_trace import TracedCluster
+from paxos_core.trace import Trace
 
-__all__ = ["ScriptError", "obey", "run_script"]
+__all__ = ["ScriptError", "obey", "run_script", "trace_script"]
+
+Make = Callable[..., ScriptCluster]
 
 
 def run_script(text: str) -> str:
     """The script with fresh output. Raises `ScriptError` for a command it does not know."""
+    return _run(text, ScriptCluster)
+
+
+def trace_script(text: str, source: str = "a script") -> Trace:
+    """The run of a script as a trace, as `read_trace` would give it. Raises `ScriptError`."""
+    lines: list[dict[str, Any]] = []
+    _run(text, partial(TracedCluster, sink=lines.append, source=source))
+    if not lines:
+        raise ScriptError("the first command is: cluster N")
+    return Trace(lines[0], lines[1:])
+
+
+def _run(text: str, make: Make) -> str:
     cluster: ScriptCluster | None = None
     lines: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -44,7 +63,7 @@ def run_script(text: str) -> str:
             lines.append(line)
             words = line[1:].split()
             try:
-                cluster, output = _obey(cluster, words)
+                cluster, output = _obey(cluster, words, make)
             except (ScriptError, ValueError, KeyError, IndexError) as error:
                 raise ScriptError(f"line {number}: {line}: {error}") from error
             lines += [f"  {said}" for said in output]
@@ -52,13 +71,13 @@ def run_script(text: str) -> str:
 
 
 def _obey(
-    cluster: ScriptCluster | None, words: list[str]
+    cluster: ScriptCluster | None, words: list[str], make: Make
 ) -> tuple[ScriptCluster | None, list[str]]:
     verb, *rest = words
     if verb == "cluster":
         settings = dict(word.split("=", 1) for word in rest[1:])
         numbers = {name: int(value) for name, value in settings.items()}
-        return ScriptCluster(int(rest[0]), **numbers), []
+        return make(int(rest[0]), **numbers), []
     if cluster is None:
         raise ScriptError("the first command is: cluster N")
     return cluster, obey(cluster, words)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from paxos_core.config import Limits, ReplicaConfig, Timing
+from paxos_core.describe import describe_message, describe_record, describe_vote
 from paxos_core.durable import DurableState, Record, Snapshot
 from paxos_core.messages import Message
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import CaughtUp, Decided, Event, LeaderChanged
 from paxos_core.replica import Replica
-from paxos_core.testing.describe import describe_message, describe_record, describe_vote
 from paxos_core.testing.script_node import ScriptError, ScriptNode
 from paxos_core.types import NodeId, Slot, format_ballot
 

@@ -124,6 +124,8 @@ def _prepare(step: Step, message: m.Prepare) -> list[Clause]:
 
 def _promise(step: Step, message: m.Promise) -> list[Clause]:
     ballot, sender = format_ballot(message.ballot), step.sender
+    if step.before.role is Role.LEADER and step.before.ballot == message.ballot:
+        return [("stale", f"needs the Promise of node {sender} no more: it leads in {ballot}")]
     match step.verdict:
         case Verdict.STALE:
             text = f"does not count the Promise of node {sender}: it waits for no such page of "

@@ -67,7 +67,7 @@ def _vote(step: Step, message: m.Accept) -> Clause:
             return "phase 2b", f"{text}: a ballot has one for each slot"
     text = f"accepts {value} in {ballot} for slot {slot}: no higher ballot is promised"
     if message.ballot > step.before.promised:
-        text += f", and {ballot} is, with this"
+        text += f", and this promises {ballot}"
     text += also_deposed(step)
     if step.out is not None and not step.sent(m.Accepted, step.sender):
         text += "; the Accepted leaves when the vote is on stable storage"
@@ -96,8 +96,8 @@ def _accepted(step: Step, message: m.Accepted) -> list[Clause]:
     quorum = step.config.quorums.phase2
     if step.learnt:
         chosen = name_slots(before.watermark, after.watermark - 1)
-        text = f"finds {chosen} chosen{_value(step)}: with node {step.sender} a phase 2 quorum of "
-        return [("chosen", f"{text}{quorum} has accepted in {ballot}")]
+        text = f"finds {_value(step)} chosen for {chosen}: with node {step.sender} a phase 2 "
+        return [("chosen", f"{text}quorum of {quorum} has accepted in {ballot}")]
     if after.in_flight_slots < before.in_flight_slots:
         text = f"finds a value of {slots} chosen, and delivers it after slot {after.watermark}, "
         return [("in order", f"{text}which is not chosen yet")]
@@ -109,11 +109,11 @@ def _accepted(step: Step, message: m.Accepted) -> list[Clause]:
 
 
 def _value(step: Step) -> str:
-    """The one value that was chosen, if there is one."""
+    """What was chosen, if that is one value."""
     decided = step.out.decided if step.out is not None else []
     if len(decided) != 1:
-        return ""
-    return f", {shorten(commands_text(decided[0].commands), VALUE_CHARACTERS_MAX)}"
+        return "what it proposed"
+    return shorten(commands_text(decided[0].commands), VALUE_CHARACTERS_MAX)
 
 
 def _heartbeat(step: Step, message: m.Heartbeat) -> list[Clause]:

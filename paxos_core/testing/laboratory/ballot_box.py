@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from paxos_core.describe import describe_value
 from paxos_core.durable import Record, Voted
 from paxos_core.messages import Accept, Accepted
 from paxos_core.quorum import QuorumSystem
-from paxos_core.testing.describe import describe_value
 from paxos_core.types import Ballot, NodeId, Slot, format_ballot
 
 

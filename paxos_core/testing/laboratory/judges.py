@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from paxos_core.batch import decode_batch, encode_batch
+from paxos_core.describe import describe_value
 from paxos_core.durable import DurableState, Promised, Record, Snapshot, Voted
 from paxos_core.messages import Accept, Accepted, Message, Prepare, Promise
 from paxos_core.ready import Decided
-from paxos_core.testing.describe import describe_value
 from paxos_core.testing.laboratory import names
 from paxos_core.testing.laboratory.ballot_box import Ballots, Choice, Proposal
 from paxos_core.testing.laboratory.lights import Judge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paxos_core.testing.describe import describe_message, describe_record, describe_value
+from paxos_core.describe import describe_message, describe_record, describe_value
 from paxos_core.testing.laboratory.judges import JUDGES
 from paxos_core.testing.laboratory.rules import RULES
 from paxos_core.testing.laboratory.run import FRAMES_MAX, Laboratory

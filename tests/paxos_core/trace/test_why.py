@@ -177,7 +177,7 @@ def test_the_promise_and_the_vote_wait_for_the_disk() -> None:
     assert watched.events[-1]["why"] == f"{expected}(stable storage)."
     event = watched.receive(3, accept(B23, 0))
     assert event["why"] == (
-        "Accepts x in 2.3 for slot 0: no higher ballot is promised, and 2.3 is, with this; the "
+        "Accepts x in 2.3 for slot 0: no higher ballot is promised, and this promises 2.3; the "
         "Accepted leaves when the vote is on stable storage (phase 2b)."
     )
 
@@ -234,7 +234,7 @@ def test_a_core_in_a_drain_says_what_is_true_as_well(
 
 
 LEADING: list[tuple[str, Any, str]] = [
-    ("stale", m.Promise(B11, 0, m.NO_MORE, 0, []), "waits for no such page"),
+    ("stale", m.Promise(B11, 0, m.NO_MORE, 0, []), "it leads in 1.1"),
     ("stale", m.Nack(B11, B11), "is not above 1.1"),
     ("nack", m.Nack(B11, B12), "gives up 1.1: node 2 has promised 1.2"),
     ("heartbeat", m.HeartbeatAck(B11, 0, 1), "is heard by node 2"),
