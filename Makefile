@@ -1,13 +1,14 @@
-# Two commands for a machine that has Python 3.11 and make: `make demo`, `make test`.
+# For a machine that has Python 3.11 and make: `make demo`, `make view`, `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test coverage mutants lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
+.PHONY: help setup demo view test coverage mutants lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
 	kmod-figures kmod-bench clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
+	@echo "make view   a page that shows a leader die, and the next one find its value"
 	@echo "make test   every check: types, style, import fence, tests"
 	@echo "make coverage  the core's own tests, and how much of the core they reach"
 	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
@@ -37,6 +38,10 @@ setup: $(VENV)/.ready
 
 demo: setup
 	@$(BIN)/paxos demo
+
+# FILE for a run of your own: a trace, or a script
+view: setup
+	@$(BIN)/paxos view $(FILE)
 
 # The core's own tests run under coverage, and all others after them without.
 test: lint coverage

@@ -25,6 +25,10 @@ COMMANDS: Final[dict[str, Entry]] = {
         "transports.node.cli.demo:demo",
         "Three nodes agree, lose their leader, and lose nothing.",
     ),
+    "view": Entry(
+        "transports.viewer.cli:view",
+        "Make a page of a recorded run: step by step, what each node did, and why.",
+    ),
     "init": Entry(
         "transports.node.cli.init:init",
         "Make the stores of nodes, once each, before their first start.",

@@ -9,8 +9,8 @@
  *   *_panel.js   pv.StepPanel, pv.NodesPanel, pv.SlotsPanel, pv.MessagePanel, pv.TablePanel
  *   main.js      pv.mountViewer the whole page of a recorded run
  *
- * Data from a trace reaches the document as text nodes and as attributes that nothing executes:
- * no file here uses innerHTML, and a test sees to it.
+ * Data from a trace reaches the document as text nodes and as attributes that nothing executes.
+ * No file here makes elements of text, and a test sees to it.
  *
  * @typedef {Object} Message   as in docs/traces.md, with its frame in the model's table
  * @property {string} id
@@ -27,9 +27,10 @@
  * @property {number} [node]
  * @property {Message} [message]
  * @property {Message[]} [sent]
- * @property {number} [write]
- * @property {{kind: string, text: string, slot?: string, ballot?: string, value?: string}[]} [records]
- * @property {{slot: string, value: string}[]} [decided]
+ * @property {number} [write]      the write that `records` are
+ * @property {number} [confirmed]  the write that `persisted` confirms
+ * @property {{kind: string, text: string, slot?: (number|string), ballot?: string, value?: string}[]} [records]
+ * @property {{slot: (number|string), value: string}[]} [decided]
  * @property {Object<string, *>} [state]
  * @property {Object<string, number>} [clock]
  * @property {[number, number][]} [nodes]
@@ -102,7 +103,8 @@
   };
 
   /** Like a < b: -1, 0, 1. Slots are decimal text of any length. */
-  pv.compareSlots = function (a, b) {
+  pv.compareSlots = function (one, other) {
+    const [a, b] = [String(one), String(other)];
     if (a.length !== b.length) return a.length - b.length;
     return a < b ? -1 : a > b ? 1 : 0;
   };

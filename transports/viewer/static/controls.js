@@ -1,8 +1,10 @@
 /**
  * The bar of controls: real buttons and labels around a `Player`.
  *
- *   const controls = new pv.Controls(element, player, {onFilter, onExport, onHelp});
+ *   const controls = new pv.Controls(element, player, {onFilter, onExport, onHelp, extras});
  *   controls.show(step);
+ *
+ * Saving and help go into the element `extras`, where there is one.
  */
 (function (pv) {
   'use strict';
@@ -14,7 +16,8 @@
       this.options = options;
       this.filter = { nodes: new Set(), heartbeats: true };
       element.classList.add('pv-controls');
-      element.append(this._steps(), this._speeds(), this._search(), this._filters(), this._rest());
+      element.append(this._steps(), this._speeds(), this._search(), this._filters());
+      (options.extras ?? element).append(this._rest());
       player.onPlaying = (playing) => this._playing(playing);
     }
 
@@ -49,28 +52,29 @@
         player.pause();
         how();
       };
-      this.play = pv.button('\u25b6', () => player.toggle(), { class: 'pv-play', 'aria-label': 'Play', title: 'Play (space)' });
+      this.play = pv.button('', () => player.toggle(), { class: 'pv-play' });
+      this._playing(false);
       this.slider = pv.el('input', { type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'Step' });
       this.slider.addEventListener('input', act(() => player.goTo(Number(this.slider.value))));
       this.place = pv.el('output', { class: 'pv-place' });
       return pv.el('div', { class: 'pv-bar', role: 'group', 'aria-label': 'Steps' },
-        pv.button('\u23ee', act(() => player.goTo(0)), { 'aria-label': 'First step', title: 'First step (Home)' }),
-        pv.button('\u25c0', act(() => player.move(-1)), { 'aria-label': 'Step back', title: 'Step back (\u2190)' }),
+        iconButton('first', act(() => player.goTo(0)), { 'aria-label': 'First step', title: 'First step (Home)' }),
+        iconButton('back', act(() => player.move(-1)), { 'aria-label': 'Step back', title: 'Step back (\u2190)' }),
         this.play,
-        pv.button('\u25b6\u258f', act(() => player.move(1)), { 'aria-label': 'Step on', title: 'Step on (\u2192)' }),
-        pv.button('\u23ed', act(() => player.goTo(this.model.length - 1)), { 'aria-label': 'Last step', title: 'Last step (End)' }),
+        iconButton('on', act(() => player.move(1)), { 'aria-label': 'Step on', title: 'Step on (\u2192)' }),
+        iconButton('last', act(() => player.goTo(this.model.length - 1)), { 'aria-label': 'Last step', title: 'Last step (End)' }),
         this.slider, this.place);
     }
 
     _speeds() {
-      const options = pv.SPEEDS.map((speed) => pv.el('option', { value: speed, selected: speed === 1 }, `${speed} a second`));
+      const options = pv.SPEEDS.map((speed) => pv.el('option', { value: speed, selected: speed === 1 }, `${speed}/s`));
       this.speed = pv.el('select', {}, ...options);
       this.speed.addEventListener('change', () => this.player.setSpeed(Number(this.speed.value)));
       return pv.el('label', {}, 'Speed ', this.speed);
     }
 
     _search() {
-      this.search = pv.el('input', { type: 'search', size: 14, maxlength: 100, placeholder: 'blue, Promise, P2c' });
+      this.search = pv.el('input', { type: 'search', size: 12, maxlength: 100, placeholder: 'blue, P2c' });
       this.matches = pv.el('output', { class: 'pv-soft' });
       this.search.addEventListener('input', () => this._find());
       this.search.addEventListener('keydown', (event) => {
@@ -123,16 +127,33 @@
 
     _rest() {
       return pv.el('div', { class: 'pv-bar' },
-        pv.button('Save as SVG', () => this.options.onExport(), { title: 'Save the diagram (s)' }),
-        pv.button('Keys and marks', () => this.options.onHelp(), { title: 'What keys do and marks mean (?)' }));
+        pv.button('Save SVG', () => this.options.onExport(), { title: 'Save the diagram (s)' }),
+        pv.button('Help', () => this.options.onHelp(), { title: 'What keys do and marks mean (?)' }));
     }
 
     _playing(playing) {
-      this.play.textContent = playing ? '\u275a\u275a' : '\u25b6';
+      this.play.replaceChildren(icon(playing ? 'pause' : 'play'));
       this.play.setAttribute('aria-label', playing ? 'Pause' : 'Play');
       this.play.title = playing ? 'Pause (space)' : 'Play (space)';
     }
   };
+
+  const ICONS = {
+    first: 'M2 2 V14 M14 2 L6 8 L14 14 Z', back: 'M11 2 L4 8 L11 14 Z', play: 'M3 1 L14 8 L3 15 Z',
+    pause: 'M5 2 V14 M11 2 V14', on: 'M5 2 L12 8 L5 14 Z', last: 'M2 2 L10 8 L2 14 Z M14 2 V14',
+  };
+
+  /** Drawn, since fonts do not agree on these characters. */
+  function icon(name) {
+    return pv.svg('svg', { class: `pv-icon pv-icon-${name}`, width: 16, height: 16, viewBox: '0 0 16 16',
+      'aria-hidden': 'true' }, pv.svg('path', { d: ICONS[name] }));
+  }
+
+  function iconButton(name, act, attributes) {
+    const button = pv.button('', act, attributes);
+    button.append(icon(name));
+    return button;
+  }
 
   function box(checked, act) {
     const input = pv.el('input', { type: 'checkbox' });

@@ -21,8 +21,8 @@
   const GAP_MAX = 148;
   const GAP_MIN = 58;
   const TEXT_MIN_WIDTH = 680;
-  const TEXT_SHARE = 0.45;
-  const CHARACTER = 6.6;
+  const TEXT_SHARE = 0.42;
+  const CHARACTER = 6.75;
 
   pv.Layout = class {
     /**
@@ -63,7 +63,7 @@
       const left = text ? this.width - this.textX - 8 : 0;
       /** So many characters of a row's text fit. */
       this.textLength = left < 90 ? 0 : Math.floor(left / CHARACTER);
-      this.labelLength = Math.floor((this.gap - 20) / 5.9);
+      this.labelLength = Math.floor((this.gap - 18) / 5.6);
     }
 
     /** Whether a step has a row of its own. */

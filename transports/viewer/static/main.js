@@ -1,8 +1,8 @@
 /**
  * The page of a recorded run: reads the data that page.py put into it, and joins the parts.
  *
- * The elements that it fills have ids: pv-controls, pv-diagram, pv-step, pv-nodes, pv-slots,
- * pv-message, pv-table. The location's hash holds the step: `#step=12`.
+ * The elements that it fills have ids: pv-extras, pv-controls, pv-diagram, pv-step, pv-nodes, pv-slots,
+ * pv-details, pv-message, pv-table. The location's hash holds the step: `#step=12`.
  *
  *   const viewer = pv.mountViewer(data);   // {header, events, frames, shapes, name}
  *   viewer.player, viewer.diagram, viewer.model
@@ -42,6 +42,7 @@
         onFilter: (filter) => this.diagram.setFilter(filter),
         onExport: () => this.save(),
         onHelp: () => this.help.open(),
+        extras: byId('pv-extras'),
       });
       this.message = new pv.MessagePanel(byId('pv-message'), model, { onStep });
       this.panels = [
@@ -49,7 +50,7 @@
         new pv.NodesPanel(byId('pv-nodes'), model),
         new pv.SlotsPanel(byId('pv-slots'), model, this.diagram.look.colour),
         new pv.TablePanel(byId('pv-table'), model, { onStep }),
-        new pv.StepPanel(byId('pv-step'), model, { onSelect }),
+        new pv.StepPanel(byId('pv-step'), model, { onSelect, details: byId('pv-details') }),
       ];
     }
 

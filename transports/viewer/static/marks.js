@@ -55,7 +55,7 @@
    */
   pv.mark = function (kind, x, y) {
     const make = Object.hasOwn(MARKS, kind) ? MARKS[kind] : MARKS.unknown;
-    return pv.svg('g', { class: `pv-mark pv-${kind in MARKS ? kind : 'unknown'}`,
+    return pv.svg('g', { class: `pv-mark pv-${Object.hasOwn(MARKS, kind) ? kind : 'unknown'}`,
       transform: `translate(${x} ${y})` }, ...make());
   };
 })((globalThis.PaxosViewer ??= {}));

@@ -9,7 +9,7 @@
  *   model.length                             // events; a step is an index into them
  *   model.event(step), model.life(id), model.frame(message), model.search(text)
  *   model.stateAt(step) -> Map<node, NodeState>
- *   model.slotVotes(slot, step), model.promises(step), model.slotsAt(step)
+ *   model.slotVotes(slot, step), model.promises(step), model.slotsAt(step), model.onDisk(...)
  *   model.onChange(() => ...)                // after append and truncate
  *
  * Cost: one step forward applies one event. A jump applies at most `CHECKPOINT_STEPS` events to
@@ -40,6 +40,8 @@
   const CHECKPOINT_STEPS = 64;
   const NAMES_SLOTS = Object.assign(Object.create(null),
     { Accept: ['slot'], Accepted: ['first_slot', 'last_slot'], Chosen: ['slot'] });
+  // Other records name the slot that all of them are below.
+  const OF_ONE_SLOT = new Set(['Voted', 'ChosenValue']);
   const PLAIN = { role: 'role', leader: 'leader', ballot: 'ballot', promised: 'promised',
     watermark: 'watermark', first_slot: 'firstSlot' };
 
@@ -204,6 +206,21 @@
       return this._tally(byBallot, this.quorums.phase1);
     }
 
+    /**
+     * What is left of a node's state while it is down: what its disk has.
+     * @returns {{promised: string|null, votes: Map<string, {ballot: string, value: string}>}}
+     */
+    onDisk(node, state, step) {
+      let promised = null;
+      for (const entry of this.promised) {
+        if (entry.step > step) break;
+        if (entry.node === node && pv.compareBallots(entry.ballot, promised) > 0) promised = entry.ballot;
+      }
+      const votes = [...state.votes].filter(([slot, vote]) => this.slotVotes(slot, step)
+        .some((tally) => tally.ballot === vote.ballot && tally.nodes.includes(node)));
+      return { promised, votes: new Map(votes) };
+    }
+
     /** Every slot that a vote or a decision was heard of until `step`, in order. */
     slotsAt(step) {
       const found = [];
@@ -216,8 +233,9 @@
       const state = event.state ?? {};
       const slots = [
         ...Object.keys(state.votes ?? {}), ...Object.keys(state.chosen ?? {}),
-        ...(event.decided ?? []).map((entry) => entry.slot),
-        ...(event.records ?? []).flatMap((record) => record.slot ?? []),
+        ...(event.decided ?? []).map((entry) => String(entry.slot)),
+        ...(event.records ?? []).filter((record) => OF_ONE_SLOT.has(record.kind))
+          .map((record) => String(record.slot)),
       ];
       const message = this.messageOf(event);
       for (const name of NAMES_SLOTS[message?.kind] ?? []) {
@@ -277,6 +295,7 @@
       for (const message of event.sent ?? []) this._send(message, step);
       if (event.message) this._carry(event, step);
       this._disk(event, step);
+      this._recover(event, step);
       this._presence(event, step);
       for (const slot of this.slotsOf(event)) if (!this.slots.has(slot)) this.slots.set(slot, step);
     }
@@ -299,7 +318,7 @@
       }
       const again = kind === 'receive' && life.received.length > 0;
       const start = (again ? life.copied[life.received.length - 1] : undefined) ?? life.sent ?? step;
-      const outcome = { lose: 'lost', copy: 'copied' }[kind] ?? (again ? 'again' : 'received');
+      const outcome = kind === 'lose' ? 'lost' : kind === 'copy' ? 'copied' : again ? 'again' : 'received';
       if (kind === 'receive') life.received.push(step);
       else if (kind === 'lose') life.lost.push(step);
       else if (kind === 'copy') life.copied.push(step);
@@ -316,10 +335,11 @@
         if (span.write === null) this._written(span, step);
       }
       if (event.kind === 'persisted') {
+        // What it confirms is older than what it hands out itself.
+        const confirmed = event.confirmed ?? event.write ?? Infinity;
         for (const span of [...this.writes.open]) {
-          if (span.node === event.node && (event.write === undefined || span.write <= event.write)) {
-            this._written(span, step);
-          }
+          const older = span.start < step && span.write <= confirmed;
+          if (span.node === event.node && older) this._written(span, step);
         }
       }
       if (event.kind === 'crash' || event.kind === 'start') {
@@ -337,12 +357,25 @@
       for (const record of span.records) {
         if (!record.ballot) continue;
         const entry = { step, node: span.node, ballot: record.ballot, value: record.value ?? '' };
-        if (record.slot === undefined) {
-          this.promised.push(entry);
-        } else if (record.kind === 'Voted') {
-          if (!this.votes.has(record.slot)) this.votes.set(record.slot, []);
-          this.votes.get(record.slot).push(entry);
-        }
+        if (record.slot === undefined) this.promised.push(entry);
+        else if (record.kind === 'Voted') this._vote(String(record.slot), entry);
+      }
+    }
+
+    _vote(slot, entry) {
+      if (!this.votes.has(slot)) this.votes.set(slot, []);
+      this.votes.get(slot).push(entry);
+    }
+
+    /** What a node starts with came from its disk. */
+    _recover(event, step) {
+      const { node, state } = event;
+      if (event.kind !== 'start' || !state || !this._still.has(node)) return;
+      if (pv.isBallot(state.promised)) {
+        this.promised.push({ step, node, ballot: state.promised, value: '' });
+      }
+      for (const [slot, vote] of Object.entries(state.votes ?? {})) {
+        if (vote) this._vote(slot, { step, node, ...vote });
       }
     }
 
@@ -360,15 +393,16 @@
       }
     }
 
+    /** Cables are cut one way or both: a pair is sender and receiver. */
     _cables(event, step) {
-      for (const [a, b] of event.nodes ?? []) {
-        const pair = `${Math.min(a, b)}-${Math.max(a, b)}`;
-        const open = [...this.cuts.open].find((span) => span.pair === pair);
+      for (const [from, to] of event.nodes ?? []) {
+        const way = `${from}-${to}`;
+        const open = [...this.cuts.open].find((span) => span.way === way);
         if (event.kind === 'heal' && open) this.cuts.close(open, step);
-        if (event.kind === 'cut' && !open) {
-          if (!this.cutPairs.includes(pair)) this.cutPairs.push(pair);
-          this.cuts.add({ start: step, end: Infinity, pair, nodes: [a, b] });
-        }
+        if (event.kind !== 'cut' || open) continue;
+        const pair = `${Math.min(from, to)}-${Math.max(from, to)}`;
+        if (!this.cutPairs.includes(pair)) this.cutPairs.push(pair);
+        this.cuts.add({ start: step, end: Infinity, way, pair, from, to });
       }
     }
   };

@@ -19,10 +19,10 @@
       this.quorums = pv.el('div', { class: 'pv-quorums' });
       const heads = COLUMNS.map((name) => pv.el('th', { scope: 'col' }, name));
       element.classList.add('pv-nodes');
-      element.append(
+      element.append(pv.el('div', { class: 'pv-scroll', tabindex: 0, role: 'region', 'aria-label': 'Nodes' },
         pv.el('table', {},
-          pv.el('caption', {}, 'What each node promised, accepted and knows as chosen'),
-          pv.el('thead', {}, pv.el('tr', {}, ...heads)), this.body),
+          pv.el('caption', {}, 'Each node, after this step'),
+          pv.el('thead', {}, pv.el('tr', {}, ...heads)), this.body)),
         this.quorums);
     }
 
@@ -36,20 +36,22 @@
       const needed = model.quorums.phase1;
       this.quorums.replaceChildren(...promises.map((entry) => pv.el('p', {},
         pv.el('span', { class: 'pv-soft' }, 'Promised '), pv.el('strong', {}, entry.ballot), ' ',
-        pv.dots(model.nodes, entry.nodes, needed, `have promised ${entry.ballot}`))));
+        pv.dots(model.nodes, entry.nodes, needed, `have promised ${entry.ballot}`, 'a quorum'))));
     }
 
-    _row(node, state, event, step) {
+    _row(node, memory, event, step) {
+      const down = memory.status === 'down';
+      const state = down ? { ...memory, ...this.model.onDisk(node, memory, step) } : memory;
       const here = event.node === node;
       const delta = here ? event.state ?? {} : {};
       const cells = [
         ['role', this._role(state), 'role' in delta || ['start', 'crash'].includes(event.kind) && here],
         ['promised', state.promised ?? '-', 'promised' in delta],
         ['accepted', accepted(state), Boolean(delta.votes)],
-        ['chosen', chosen(state), 'watermark' in delta || Boolean(delta.chosen)],
+        ['chosen', down ? '-' : chosen(state), 'watermark' in delta || Boolean(delta.chosen)],
         ['disk', this._disk(node, step), false],
       ];
-      return pv.el('tr', { class: here ? 'pv-here' : null, 'data-node': node },
+      return pv.el('tr', { class: `${here ? 'pv-here' : ''}${down ? ' pv-down' : ''}`, 'data-node': node },
         pv.el('th', { scope: 'row' }, String(node)),
         ...cells.map(([name, text, changed]) => pv.el('td', { 'data-cell': name,
           class: changed ? 'pv-changed' : null, title: changed ? 'changed at this step' : null }, text)));
@@ -67,7 +69,7 @@
       const waiting = this.model.writes.at(step)
         .filter((span) => span.node === node && span.end > step)
         .reduce((sum, span) => sum + span.records.length, 0);
-      return waiting ? `${pv.count(waiting, 'record')} waiting` : '-';
+      return waiting ? `${waiting} waiting` : '-';
     }
   };
 
@@ -76,20 +78,21 @@
     if (slots.length === 0) return '-';
     const last = slots[slots.length - 1];
     const vote = state.votes.get(last);
-    const more = slots.length > 1 ? `, and ${slots.length - 1} more` : '';
-    return `slot ${last}: ${pv.cut(vote.value, 24)} in ${vote.ballot}${more}`;
+    const more = slots.length > 1 ? ` +${slots.length - 1}` : '';
+    return `${last}: ${pv.cut(vote.value, 20)} (${vote.ballot})${more}`;
   }
 
   function chosen(state) {
     if (state.watermark === null) return '-';
-    return String(state.watermark) === '0' ? 'nothing yet' : `below ${state.watermark}`;
+    return String(state.watermark) === '0' ? 'none' : `below ${state.watermark}`;
   }
 
   /**
-   * Dots for a quorum: filled ones for nodes that did, and how many are enough.
+   * Dots for a quorum: filled ones for nodes that did, and how many are needed, or that it is
+   * `word`.
    * @returns {HTMLElement}
    */
-  pv.dots = function (nodes, did, needed, what) {
+  pv.dots = function (nodes, did, needed, what, word) {
     const enough = did.length >= needed;
     const said = `${pv.listNodes(did)} of ${nodes.length} ${what}; ${needed} are enough`;
     const dots = nodes.map((node) => pv.el('span', {
@@ -98,6 +101,6 @@
       pv.el('span', { 'aria-hidden': 'true', class: 'pv-dotrow' }, ...dots),
       pv.el('span', { class: 'pv-unseen' }, said),
       pv.el('span', { class: enough ? 'pv-enough' : 'pv-soft', 'aria-hidden': 'true' },
-        `${did.length} of ${needed}${enough ? ' \u2713' : ''}`));
+        enough ? `\u2713 ${word}` : `${did.length} of ${needed}`));
   };
 })((globalThis.PaxosViewer ??= {}));

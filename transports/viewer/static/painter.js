@@ -31,12 +31,12 @@
     const fragment = document.createDocumentFragment();
     fragment.append(
       bands(window_), lanes(window_, top, bottom), cuts(window_, top, bottom),
-      disks(window_), arrows(window_), rows(window_),
+      disks(window_), ...arrows(window_), rows(window_),
     );
     return fragment;
   };
 
-  const group = (name, children) => pv.svg('g', { class: name }, ...children);
+  const group = (name, children) => pv.svg('g', { class: name }, ...children.filter(Boolean));
 
   function tone(look, ballot) {
     const colour = look.colour(ballot);
@@ -71,15 +71,20 @@
   }
 
   function cuts({ layout, first, last, model }, top, bottom) {
-    return group('pv-cuts', model.cuts.query(first, last).map((span) => {
+    const spans = model.cuts.query(first, last);
+    return group('pv-cuts', spans.map((span) => {
+      const back = spans.find((other) => other.way === `${span.to}-${span.from}` && other.start === span.start);
+      // Both ways are one bar.
+      if (back && back.end === span.end && span.from > span.to) return null;
       const x = layout.cutX(span.pair);
       const y1 = Math.max(top, layout.y(span.start));
       const y2 = Math.min(bottom, layout.y(span.end));
-      const [a, b] = span.pair.split('-');
-      const title = pv.svg('title', {}, `no cable between ${a} and ${b}`);
-      const label = pv.svg('text', { class: 'pv-tiny', x, y: layout.y(span.start) + 22 }, `${a}|${b}`);
-      return pv.svg('g', { class: 'pv-cutspan' }, title,
-        pv.svg('line', { x1: x, x2: x, y1, y2 }), y2 - y1 > 12 ? label : null);
+      const name = back ? `${span.from}|${span.to}` : `${span.from}\u2192${span.to}`;
+      const title = back ? `nothing passes between ${span.from} and ${span.to}`
+        : `nothing passes from ${span.from} to ${span.to}`;
+      return pv.svg('g', { class: 'pv-cutspan' }, pv.svg('title', {}, title),
+        pv.svg('line', { x1: x, x2: x, y1, y2 }),
+        pv.svg('text', { class: 'pv-tiny', x, y: Math.max(top, layout.y(span.start)) + 22 }, name));
     }));
   }
 
@@ -105,9 +110,15 @@
 
   function arrows(window_) {
     const { layout, look, steps, first, last, model } = window_;
+    // Labels come last: no line crosses one.
     const drawn = [];
+    const labels = [];
     for (const span of model.deliveries.query(first, last)) {
-      if (layout.showsMessage(span.life.message)) drawn.push(arrow(window_, span));
+      if (!layout.showsMessage(span.life.message)) continue;
+      const way = wayOf(layout, span);
+      if (!way) continue;
+      drawn.push(arrow(window_, span, way));
+      labels.push(label(window_, span, way));
     }
     for (const step of steps) {
       for (const message of model.event(step).sent ?? []) {
@@ -116,15 +127,14 @@
         if (layout.showsMessage(message)) drawn.push(stub(window_, life, step, look));
       }
     }
-    return group('pv-arrows', drawn.filter(Boolean));
+    return [group('pv-arrows', drawn), group('pv-labels', labels)];
   }
 
-  /** One message on its way, from its sending to what became of it. */
-  function arrow({ layout, look }, span) {
+  /** Where one message's arrow begins and ends; null where one of its lanes is not there. */
+  function wayOf(layout, span) {
     const { life, outcome } = span;
-    const { message } = life;
-    const from = layout.x(message.from);
-    const to = layout.x(message.to);
+    const from = layout.x(life.message.from);
+    const to = layout.x(life.message.to);
     if (from === null || to === null || from === to) return null;
     const side = Math.sign(to - from);
     const half = outcome === 'lost' || outcome === 'copied';
@@ -132,16 +142,26 @@
     const start = { x: outcome === 'again' ? middle : from, y: layout.y(span.start) };
     const end = { x: half ? middle : to - side * 8, y: layout.y(span.end) };
     if (life.sent === null) start.x = to - side * Math.min(40, layout.gap * 0.6);
-    const names = ['pv-arrow', `pv-${outcome}`, tone(look, pv.messageBallot(message))];
+    return { start, end, side, half };
+  }
+
+  function namesOf({ look }, span, first) {
+    const { message } = span.life;
+    const names = [first, `pv-${span.outcome}`, tone(look, pv.messageBallot(message))];
     if (look.selected === message.id) names.push('pv-selected');
     if (span.start > look.step) names.push('pv-future');
     else if (span.end > look.step) names.push('pv-flying');
-    return pv.svg('g', { class: names.join(' '), 'data-message': message.id },
+    return names.join(' ');
+  }
+
+  /** One message on its way, from its sending to what became of it. */
+  function arrow(window_, span, { start, end, half }) {
+    const { life, outcome } = span;
+    return pv.svg('g', { class: namesOf(window_, span, 'pv-arrow'), 'data-message': life.message.id },
       pv.svg('title', {}, title(life, outcome)),
       pv.svg('line', { class: 'pv-hit', x1: start.x, y1: start.y, x2: end.x, y2: end.y }),
       pv.svg('line', { class: 'pv-shaft', x1: start.x, y1: start.y, x2: end.x, y2: end.y }),
-      half ? ending(outcome, end) : head(start, end),
-      label(layout, message, outcome, end, side));
+      half ? ending(outcome, end) : head(start, end));
   }
 
   function title(life, outcome) {
@@ -162,11 +182,14 @@
       : pv.svg('circle', { class: 'pv-end', cx: x, cy: y, r: 4 });
   }
 
-  function label(layout, message, outcome, end, side) {
-    if (outcome === 'copied' || layout.labelLength < 5) return null;
+  /** What stands above an arrow's end: on its own row, so that no two meet. */
+  function label(window_, span, { end, side, half }) {
+    const { layout } = window_;
+    if (span.outcome === 'copied' || layout.labelLength < 5) return null;
+    const { message } = span.life;
     const text = pv.cut(pv.arrowLabel(message), layout.labelLength);
-    const half = outcome === 'lost';
-    return pv.svg('text', { class: 'pv-label', x: end.x - (half ? 0 : side * 9), y: end.y - 6,
+    return pv.svg('text', { class: namesOf(window_, span, 'pv-label'), 'data-message': message.id,
+      x: end.x - (half ? 0 : side * 9), y: end.y - 7,
       'text-anchor': half ? 'middle' : side > 0 ? 'end' : 'start' }, text);
   }
 
@@ -207,6 +230,8 @@
   function said(model, step) {
     const event = model.event(step);
     const who = event.node === undefined ? '' : `${event.node} `;
-    return who + pv.headline(model, step);
+    // What everybody says of the log each time is left to the step's panel.
+    const text = pv.headline(model, step);
+    return who + (event.kind === 'persisted' ? text : text.replace(/,? \(?chosen below \d+\)?/g, ''));
   }
 })((globalThis.PaxosViewer ??= {}));

@@ -64,7 +64,7 @@
       const heads = ['Slot', ...model.nodes.map((node) => `node ${node}`), 'Quorum'];
       const rows = shown.map((slot) => this._row(slot, state, touched.has(slot)));
       this.table.replaceChildren(
-        pv.el('caption', {}, 'The log: what each node voted for \u25cb and knows as chosen \u2713'),
+        pv.el('caption', {}, 'The log, slot by slot: votes, and \u2713 known as chosen'),
         pv.el('thead', {}, pv.el('tr', {}, ...heads.map((text) => pv.el('th', { scope: 'col' }, text)))),
         pv.el('tbody', {}, ...(rows.length ? rows : [this._empty(heads.length)])));
       this.pager.hidden = slots.length <= SLOTS_SHOWN;
@@ -85,15 +85,16 @@
       const tallies = votes.map((entry) => pv.el('div', { class: 'pv-tally' },
         this._chip(entry.ballot),
         pv.dots(model.nodes, entry.nodes, model.quorums.phase2,
-          `have voted for ${entry.value} in ${entry.ballot}`),
-        entry.chosen ? pv.el('span', { class: 'pv-enough' }, 'chosen') : null));
+          `have voted for ${entry.value} in ${entry.ballot}`, 'chosen')));
       return pv.el('tr', { class: touched ? 'pv-here' : null, 'data-slot': slot },
         pv.el('th', { scope: 'row' }, slot), ...cells, pv.el('td', {}, ...tallies));
     }
 
     _cell(slot, node, state) {
-      const vote = state.votes.get(slot);
-      const value = state.chosen.get(slot);
+      const down = state.status === 'down';
+      const votes = down ? this.model.onDisk(node, state, this.step).votes : state.votes;
+      const vote = votes.get(slot);
+      const value = down ? undefined : state.chosen.get(slot);
       const parts = [];
       if (value !== undefined) {
         parts.push(pv.el('div', { class: 'pv-chosen', title: value }, '\u2713 ', pv.cut(value, VALUE_LENGTH)));
@@ -106,7 +107,7 @@
       if (parts.length === 0 && state.firstSlot !== null && pv.compareSlots(slot, state.firstSlot) < 0) {
         parts.push(pv.el('span', { class: 'pv-soft' }, 'in the snapshot'));
       }
-      return pv.el('td', { 'data-node': node }, ...parts);
+      return pv.el('td', { 'data-node': node, class: down ? 'pv-down' : null }, ...parts);
     }
 
     _chip(ballot) {

@@ -1,15 +1,18 @@
 /**
  * What happened at the current step: where, what, why by which rule, and what followed.
  *
- *   const panel = new pv.StepPanel(element, model, {onSelect: (message) => ...});
+ *   const panel = new pv.StepPanel(element, model, {onSelect: (message) => ..., details});
  *   panel.show(step);
+ *
+ * What followed goes into the element `details`, where there is one.
  *
  * A polite live region says each step in one sentence.
  */
 (function (pv) {
   'use strict';
 
-  const MESSAGES_MAX = 12;
+  const LINES_MAX = 12;
+  const NODES_MAX = 32;
 
   pv.StepPanel = class {
     constructor(element, model, options = {}) {
@@ -23,7 +26,8 @@
       this.lines = pv.el('dl', { class: 'pv-lines' });
       this.live = pv.el('p', { class: 'pv-unseen', role: 'status', 'aria-live': 'polite' });
       element.classList.add('pv-step');
-      element.append(this.where, this.what, this.why, this.rule, this.messages, this.lines, this.live);
+      element.append(this.where, this.what, this.why, this.rule, this.live);
+      (options.details ?? element).append(this.messages, this.lines);
     }
 
     show(step) {
@@ -43,10 +47,13 @@
     _why(event) {
       const known = event.rule !== undefined && Object.hasOwn(this.model.rules, event.rule);
       const rule = known ? this.model.rules[event.rule] : null;
+      const named = event.rule !== undefined && !event.why?.includes(`(${event.rule})`);
       this.why.replaceChildren(event.why ?? '',
-        event.rule ? pv.el('span', { class: 'pv-rule', title: 'the rule\u2019s name' }, event.rule) : '');
-      this.why.hidden = !event.why && !event.rule;
-      this.rule.textContent = rule ? `${rule.text} (${rule.source})` : '';
+        named && !rule ? pv.el('span', { class: 'pv-rule' }, event.rule) : '');
+      this.why.hidden = !this.why.textContent;
+      const source = rule?.source.replace('this project', 'a rule of this project');
+      this.rule.replaceChildren(...(rule
+        ? [pv.el('strong', {}, event.rule), `: ${rule.text} (${source})`] : []));
       this.rule.hidden = !rule;
     }
 
@@ -55,24 +62,32 @@
       this.where.textContent = 'Nothing has happened yet.';
     }
 
+    /** The message that came, and those that left: one line for all that say the same. */
     _messages(event) {
       const got = this.model.messageOf(event);
-      const entries = got ? [['in', got]] : [];
-      for (const message of event.sent ?? []) entries.push(['out', message]);
-      const items = entries.slice(0, MESSAGES_MAX).map(([way, message]) => this._item(way, message));
-      if (entries.length > MESSAGES_MAX) {
-        items.push(pv.el('li', {}, `and ${entries.length - MESSAGES_MAX} messages more`));
+      const items = got ? [this._item('got', [got], 'from')] : [];
+      const sent = new Map();
+      for (const message of event.sent ?? []) {
+        const text = message.text || message.kind;
+        sent.set(text, [...(sent.get(text) ?? []), message]);
       }
+      for (const messages of [...sent.values()].slice(0, LINES_MAX)) {
+        items.push(this._item('sent', messages, 'to'));
+      }
+      if (sent.size > LINES_MAX) items.push(pv.el('li', {}, `and ${sent.size - LINES_MAX} messages more`));
       this.messages.replaceChildren(...items);
       this.messages.hidden = items.length === 0;
     }
 
-    _item(way, message) {
-      const route = way === 'in' ? `from ${message.from}` : `to ${message.to}`;
-      const said = way === 'in' ? 'message' : 'sends';
-      const button = pv.button(message.text || message.kind,
-        () => this.options.onSelect?.(message), { class: 'pv-link', 'data-message': message.id });
-      return pv.el('li', {}, pv.el('span', { class: 'pv-way' }, `${said} ${route}`), button);
+    _item(word, messages, way) {
+      const text = messages[0].text || messages[0].kind;
+      const buttons = messages.slice(0, NODES_MAX).map((message) => {
+        const name = `${way} ${message[way]}`;
+        return pv.button(name, () => this.options.onSelect?.(message),
+          { class: 'pv-small', 'data-message': message.id, title: 'Show its fields and bytes',
+            'aria-label': `${word} ${name}: ${text}` });
+      });
+      return pv.el('li', {}, pv.el('span', { class: 'pv-way' }, word), pv.el('span', {}, text, ' ', ...buttons));
     }
 
     _lines(step) {

@@ -5,12 +5,12 @@
 (function (pv) {
   'use strict';
 
-  const VERBS = {
+  const VERBS = Object.assign(Object.create(null), {
     start: 'starts', tick: 'time passes', propose: 'is given a command',
     persisted: 'the disk has it', compact: 'takes a snapshot', crash: 'crashes',
     pause: 'stands still', resume: 'goes on', take: 'hands out what followed',
     cut: 'cut', heal: 'healed', fault: 'fault',
-  };
+  });
   const STATE_WORDS = {
     role: 'role', leader: 'leader', ballot: "leader's ballot", promised: 'promised',
     watermark: 'all chosen below', first_slot: 'log begins at',
@@ -28,9 +28,23 @@
       case 'propose': return event.text ? `is given \u201c${event.text}\u201d` : VERBS.propose;
       case 'persisted': return written(model, event, step);
       case 'cut': case 'heal': case 'fault': return event.text || VERBS[event.kind];
+      case 'tick': case 'take': return event.text || sending(event);
       default: return (VERBS[event.kind] ?? event.kind) + (event.text ? `: ${event.text}` : '');
     }
   };
+
+  /** What leaves, message by message, where one text goes to several nodes once. */
+  function sending(event) {
+    const to = new Map();
+    for (const message of event.sent ?? []) {
+      const text = message.text || message.kind;
+      to.set(text, [...(to.get(text) ?? []), message.to]);
+    }
+    const said = [...to].map(([text, nodes]) => `${text}, to ${nodes.join(' and ')}`);
+    const records = (event.records ?? []).map((record) => record.text || record.kind);
+    if (said.length === 0) return records.length ? `records: ${records.join('; ')}` : VERBS[event.kind];
+    return `${event.kind === 'tick' ? 'time passes; sends' : 'sends'} ${said.join('; ')}`;
+  }
 
   function route(message) {
     return message ? `${message.from} \u2192 ${message.to} ` : '';
@@ -51,7 +65,8 @@
   /** "tick 5" or "0.012 s"; nothing where the trace does not say. */
   pv.time = function (model, event) {
     if (event.at === undefined) return '';
-    return model.header.unit === 's' ? `${event.at} s` : `tick ${event.at}`;
+    const { unit } = model.header;
+    return unit === 's' ? `${event.at} s` : `${unit || 'time'} ${event.at}`;
   };
 
   /** What an event changed and led to, one line each. */
@@ -124,7 +139,7 @@
     const event = model.event(step);
     const message = model.messageOf(event);
     const parts = [
-      pv.place(event), event.kind, event.text, event.why, event.rule, message?.kind, message?.text,
+      pv.place(event), event.kind, pv.headline(model, step), event.text, event.why, event.rule, message?.kind, message?.text,
       ...(event.sent ?? []).map((sent) => `${sent.kind} ${sent.text}`),
       ...(event.records ?? []).map((record) => `${record.kind} ${record.text}`),
       ...(event.decided ?? []).map((entry) => `slot ${entry.slot}: ${entry.value}`),
@@ -140,7 +155,7 @@
     if (!sent.every((message) => pv.HEARTBEATS.has(message.kind))) return false;
     const message = model.messageOf(event);
     if (message) return pv.HEARTBEATS.has(message.kind);
-    return event.kind === 'tick' && sent.length > 0;
+    return (event.kind === 'tick' || event.kind === 'take') && sent.length > 0;
   };
 
   /** The ballot that a step is about: for its colour. */

@@ -1,0 +1,123 @@
+"""`paxos view`, as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from trace_kit import eventful_run
+
+from transports.node.cli import main
+from transports.viewer import sources
+
+SCRIPT = "> cluster 3\n> campaign 1\n> stabilize\n> propose 1 blue\n> stabilize\n"
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(click, "launch", found.append)
+    return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launched: list[str]) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.trace").write_text(eventful_run().text())
+    return tmp_path
+
+
+def view(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    status = main(["view", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_without_a_run_it_tells_a_story(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert view(capsys) == (0, "paxos-leader-dies.html\n", "")
+    text = (home / "paxos-leader-dies.html").read_text()
+    assert sources.STORY_TITLE in text
+    assert '"rule":"P2c"' in text
+
+
+def test_a_trace_becomes_a_page_beside_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert view(capsys, home / "run.trace") == (0, f"{home / 'run.html'}\n", "")
+    assert "<h1>run.trace</h1>" in (home / "run.html").read_text()
+
+
+def test_a_script_is_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("blue.script").write_text(SCRIPT)
+    assert view(capsys, "blue.script", "-o", "there.html") == (0, "there.html\n", "")
+    assert "Accepted" in Path("there.html").read_text()
+
+
+def test_the_page_can_go_to_standard_output(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = view(capsys, "run.trace", "-o", "-")
+    assert (status, err) == (0, "")
+    assert out.startswith("<!doctype html>")
+    assert not Path("run.html").exists()
+
+
+def test_shiviz_reads_it_too(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert view(capsys, "run.trace", "--format", "shiviz") == (0, "run.shiviz.log\n", "")
+    assert Path("run.shiviz.log").read_text()
+
+
+def test_it_opens_a_browser_only_where_that_is_wanted(
+    home: Path, launched: list[str], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("DISPLAY", ":0")
+    view(capsys, "run.trace")
+    assert launched == []  # nobody sits before this output
+    view(capsys, "run.trace", "--open")
+    assert launched == [(home / "run.html").as_uri()]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    view(capsys, "run.trace")
+    assert len(launched) == 2
+    view(capsys, "run.trace", "--no-open")
+    assert len(launched) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["absent.trace"], 1, "absent.trace: No such file or directory"),
+        (["."], 1, ".: Is a directory"),
+        (["run.trace", "-o", "run.trace"], 2, "that is the trace itself"),
+        (["run.trace", "-o", "no/where.html"], 1, "no/where.html: No such file"),
+        (["a.script", "run.trace"], 2, "a script is a whole run"),
+        (["bad.script"], 2, "line 2: > dance 1: no command 'dance'"),
+        (["bytes.script"], 2, "this is no text in UTF-8"),
+        (["run.trace", "--format", "pdf"], 2, "invalid value for '--format'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, words: str
+) -> None:
+    Path("bad.script").write_text("> cluster 3\n> dance 1\n")
+    Path("bytes.script").write_bytes(b"> cluster 3\n\xff\n")
+    ended, out, err = view(capsys, *arguments)
+    assert (ended, out) == (status, "")
+    assert err.startswith("paxos: ")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_line_without_end_is_left_out(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "LINE_BYTES_MAX", 5000)
+    with Path("run.trace").open("a") as file:
+        file.write("x" * 20000 + "\n")
+    assert view(capsys, "run.trace")[0] == 0
+    assert "it has more than 5,000 bytes" in Path("run.html").read_text()
+
+
+def test_a_trace_of_too_many_lines_is_cut(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "LINES_MAX", 9)
+    assert view(capsys, "run.trace")[0] == 0
+    assert "only the first 9 lines were read" in Path("run.html").read_text()

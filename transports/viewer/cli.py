@@ -1,0 +1,93 @@
+"""`paxos view`: a recorded run as a page."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from transports.node.cli.failures import Failure, Misuse
+
+if TYPE_CHECKING:
+    from transports.viewer.sources import Run
+
+SUFFIXES: Final = {"page": ".html", "shiviz": ".shiviz.log"}
+
+
+@click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
+@click.option(
+    "--file",
+    "-o",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    help="Where it goes; - is standard output.  [default: beside the first RUN]",
+)
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=None,
+    help="Open the page in a browser.  [default: where there is a display]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(SUFFIXES)),
+    default="page",
+    show_default=True,
+    help="A page, or a log that ShiViz reads.",
+)
+def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: str) -> None:
+    """Make a page of a recorded run: step by step, what each node did, and why.
+
+    RUN is a trace, as `paxos simulate --trace FILE` and `paxos node --trace FILE`
+    write them; several are those of the nodes of one cluster. A file that ends with
+    .script is a script for a small cluster: it is run. Without any RUN the page
+    shows a story of our own. The page needs no network and no other file.
+
+    \b
+    Examples:
+      paxos view
+      paxos view run.trace
+      paxos view node1.trace node2.trace node3.trace -o cluster.html
+    """
+    from transports.viewer.sources import read_runs
+
+    run = read_runs(runs)
+    target = file or run.folder / f"{run.name}{SUFFIXES[form]}"
+    if any(_same(target, path) for path in runs):
+        raise Misuse(f"{target}: that is the trace itself: name another file with -o")
+    text = _render(run, form)
+    if str(target) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"{target}: {error.strerror}") from error
+    click.echo(f"{target}")
+    if form == "page" and (_sees() if opens is None else opens):
+        click.launch(target.resolve().as_uri())
+
+
+def _render(run: Run, form: str) -> str:
+    if form == "page":
+        from transports.viewer.page import render_page
+
+        return render_page(run.traces, run.title, name=run.name)
+    from paxos_core.trace import merge_traces, to_shiviz
+
+    return "".join(f"{line}\n" for line in to_shiviz(merge_traces(run.traces)))
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def _sees() -> bool:
+    """Whether somebody sits before a display and waits for the page."""
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(display) and sys.stdout.isatty()
