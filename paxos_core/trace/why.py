@@ -285,7 +285,7 @@ def _take(step: Step) -> list[Clause]:
         clauses.append(("phase 2b", f"records its votes for {name_set(voted)}"))
     if out.decided:
         slots = name_slots(out.decided[0].slot, out.decided[-1].slot)
-        clauses.append(("in order", f"delivers {slots}, which are chosen"))
+        clauses.append(("in order", f"delivers {slots}, chosen and next in the log"))
     return clauses
 
 

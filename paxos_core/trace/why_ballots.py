@@ -114,10 +114,7 @@ def _prepare(step: Step, message: m.Prepare) -> list[Clause]:
         text = f"promises {ballot}: it is above {format_ballot(promised)}, the highest ballot "
         text += "promised so far"
     text += also_deposed(step)
-    promises = step.sent(m.Promise, step.sender)
-    if promises and promises[0].votes:
-        text += f", and shows its votes for {len(promises[0].votes)} open slots"
-    elif step.out is not None and not promises:
+    if step.out is not None and not step.sent(m.Promise, step.sender):
         text += "; the Promise leaves when this is on stable storage"
     return [("phase 1b", text), *too_soon(step, m.Promise, Promised)]
 

@@ -152,7 +152,7 @@ KEYS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=120, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.dictionaries(KEYS, JSON | st.just("receive")) | JSON, max_size=4))
 def test_no_content_makes_it_raise(found: list[Any]) -> None:
     trace = read_trace([json.dumps(line) for line in found])
@@ -160,7 +160,7 @@ def test_no_content_makes_it_raise(found: list[Any]) -> None:
     json.dumps(trace.events, allow_nan=False)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_no_damage_makes_it_raise(data: st.DataObject) -> None:
     lines = as_text(lines_of(8, steps=60))

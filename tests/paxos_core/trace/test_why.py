@@ -388,6 +388,32 @@ class Deaf:
         return Watched().replica.status()
 
 
+def test_the_rest_of_a_snapshot_is_asked_for() -> None:
+    watched = Watched()
+    watched.receive(2, m.SnapshotChunk(4, 0, 9, 9, 1, b"x"))
+    for _ in range(3):
+        watched.log.tick()
+        watched.log.take()
+    event = watched.events[-1]
+    assert event["why"].startswith("Asks node")
+    assert event["rule"] in ("snapshot", "catch-up")
+    watched.receive(event["sent"][0]["to"], m.SnapshotChunk(4, 0, 9, 9, 1, b"x"))
+    for _ in range(3):
+        watched.log.tick()
+        watched.log.take()
+    assert "for the snapshot of slot 4 from byte 1 on" in watched.events[-1]["why"]
+
+
+def test_strangers_get_few_pages_in_a_tick() -> None:
+    watched = Watched()
+    watched.receive(2, chosen(0, page_end=1))
+    rules = [watched.receive(70_000 + n, m.Learn(0))["rule"] for n in range(5)]
+    assert rules == ["catch-up"] * 4 + ["limits"]
+    snapshot = m.SnapshotChunk(4, 0, 1, 1, checksum(b"x"), b"x")
+    watched.receive(2, snapshot)
+    assert watched.receive(80_000, m.SnapshotRequest(4, 0))["rule"] == "limits"
+
+
 # A core from which a rule was taken out
 
 
