@@ -18,6 +18,7 @@ from paxos_core.testing.laboratory.rules import take_out
 from paxos_core.testing.laboratory.setup import Setup
 from paxos_core.testing.script_cluster import ScriptCluster
 from paxos_core.testing.script_node import NodeWatcher
+from paxos_core.testing.script_trace import TracedCluster
 from paxos_core.types import NodeId
 
 
@@ -101,3 +102,7 @@ class LaboratoryCluster(ScriptCluster):
         super().wrote(node, records, checkpoint)
         for watcher in self.watchers:
             watcher.wrote(node, records, checkpoint)
+
+
+class TracedLaboratoryCluster(TracedCluster, LaboratoryCluster):
+    """The same, and every event goes to `sink`: see `TracedCluster`."""

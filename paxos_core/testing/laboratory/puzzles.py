@@ -47,9 +47,9 @@ class Puzzle:
     """The same cluster with the rule."""
     lawful_given: tuple[str, ...]
 
-    def begin(self) -> Laboratory:
+    def begin(self, *, traced: bool = False) -> Laboratory:
         """The run at its first step."""
-        return Laboratory(self.setup, self.given)
+        return Laboratory(self.setup, self.given, traced=traced)
 
     def search(self, steps_max: int = PROOF_STEPS_MAX) -> Search:
         """The search for the shortest path to the goal."""
@@ -102,7 +102,7 @@ def _puzzle(
 _ALL: Final = (
     _puzzle(
         "blue-and-red",
-        "Blue is chosen. Choose red.",
+        "Blue is chosen, choose red",
         "Nodes 1 and 2 have voted for blue in ballot 1.1, and two of three are a quorum: blue is "
         "chosen for slot 0. A new leader does not look at the votes that its promises show. "
         "Have another value chosen for the same slot.",

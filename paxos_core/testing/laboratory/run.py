@@ -8,11 +8,11 @@ and a saved test is the list as text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded
 from paxos_core.testing.laboratory.actions import read_action
-from paxos_core.testing.laboratory.cluster import LaboratoryCluster
+from paxos_core.testing.laboratory.cluster import LaboratoryCluster, TracedLaboratoryCluster
 from paxos_core.testing.laboratory.lights import Red
 from paxos_core.testing.laboratory.setup import Setup, read_setup
 from paxos_core.testing.script import obey
@@ -20,6 +20,8 @@ from paxos_core.testing.script_node import ScriptError
 from paxos_core.types import NodeId
 
 ACTIONS_MAX: Final = 400
+EVENTS_MAX: Final = 6_000
+"""Of its trace."""
 FRAMES_MAX: Final = 120
 """On their way at a time; what would bring more is refused."""
 
@@ -30,14 +32,21 @@ class Laboratory:
     Raises `ScriptError` for actions that cannot be done.
     """
 
-    def __init__(self, setup: Setup, actions: Iterable[str] = ()) -> None:
+    def __init__(self, setup: Setup, actions: Iterable[str] = (), *, traced: bool = False) -> None:
         self.setup = setup
+        self._traced = traced
         self.actions: list[str] = []
         self.said: list[list[str]] = []
         """For each action, what the cluster did, in the words of a script."""
-        self.cluster = LaboratoryCluster(setup)
+        self._trace: list[dict[str, Any]] = []
+        self.cluster = self._make()
         for action in actions:
             self.act(action)
+
+    def _make(self) -> LaboratoryCluster:
+        if not self._traced:
+            return LaboratoryCluster(self.setup)
+        return TracedLaboratoryCluster(self.setup, sink=self._trace.append, source="paxos play")
 
     @classmethod
     def replay(cls, text: str) -> Laboratory:
@@ -68,6 +77,8 @@ class Laboratory:
         before = len(self.cluster.frames)
         try:
             said = obey(self.cluster, words)
+            if len(self._trace) > EVENTS_MAX:
+                raise ScriptError("too much has happened in this run: go back, or begin anew")
             if before < len(self.cluster.frames) > FRAMES_MAX:
                 raise ScriptError(
                     f"more than {FRAMES_MAX} messages would be on their way: "
@@ -81,12 +92,8 @@ class Laboratory:
 
     def _rebuild(self) -> None:
         """What failed half-way left something behind: begin again, and come to the same place."""
-        again = Laboratory(self.setup, self.actions)
-        self.cluster, self.said = again.cluster, again.said
-
-    def until(self, count: int) -> Laboratory:
-        """The run as it was after its first `count` actions."""
-        return Laboratory(self.setup, self.actions[:count])
+        again = Laboratory(self.setup, self.actions, traced=self._traced)
+        self.cluster, self.said, self._trace = again.cluster, again.said, again._trace
 
     def pick(self, index: int) -> str:
         """The words that name one frame on its way, behind `deliver`, `drop` or `copy`."""
@@ -98,6 +105,16 @@ class Laboratory:
         return f"{frame.source} -> {frame.target} {frame.kind}{which}"
 
     # What came of it
+
+    @property
+    def trace_header(self) -> dict[str, Any]:
+        """The first line of its trace, if it is traced; see `docs/traces.md`."""
+        return self._trace[0]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events of its trace so far; none if it is not traced."""
+        return self._trace[1:]
 
     @property
     def red(self) -> dict[str, Red]:

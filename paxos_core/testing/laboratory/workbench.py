@@ -55,7 +55,7 @@ class Workbench:
 
     def begin(self, setup: Setup) -> None:
         """A new run, on a table of its own."""
-        self._show(self._add(setup, []), Laboratory(setup))
+        self._show(self._add(setup, []), Laboratory(setup, traced=True))
 
     def begin_line(self, line: str) -> None:
         """The same, where `setup` is a line: ``cluster 3 without=sync-first``."""
@@ -64,7 +64,7 @@ class Workbench:
     def begin_puzzle(self, name: str) -> None:
         """A puzzle at its first step."""
         puzzle = self._puzzle(name)
-        run = puzzle.begin()
+        run = puzzle.begin(traced=True)
         branch = self._add(puzzle.setup, run.actions)
         branch.given, branch.puzzle = len(puzzle.given), puzzle
         self._show(branch, run)
@@ -79,7 +79,7 @@ class Workbench:
     def select(self, number: int) -> None:
         """Put another run on the table."""
         branch = self._known(number)
-        self._show(branch, Laboratory(branch.setup, branch.actions))
+        self._show(branch, Laboratory(branch.setup, branch.actions, traced=True))
 
     def close(self, number: int) -> None:
         """Throw a run away."""
@@ -148,7 +148,7 @@ class Workbench:
     def _go_to(self, count: int) -> None:
         branch = self.branch
         whole = branch.actions + branch.undone[::-1]
-        self.run = Laboratory(branch.setup, whole[:count])
+        self.run = Laboratory(branch.setup, whole[:count], traced=True)
         branch.actions, branch.undone = whole[:count], whole[count:][::-1]
 
     # Puzzles
