@@ -87,7 +87,7 @@ class _Merger:
     def _timed(self, trace: Trace) -> list[Event]:
         first = min(other.header.get("began", 0) for other in self._traces)
         lag = trace.header.get("began", first) - first
-        return [{**event, "at": event.get("at", 0) + lag} for event in trace.events]
+        return [{**event, "at": round(event.get("at", 0) + lag, 6)} for event in trace.events]
 
     def run(self) -> Trace:
         """Take the events, each after all that it depends on."""

@@ -134,7 +134,7 @@ class _Reader:
     def _go_on(self, event: Event) -> None:
         """What the node numbered anew is unlike what it numbered before."""
         if "at" in event:
-            event["at"] += self._lag
+            event["at"] = round(event["at"] + self._lag, 6)
         for message in [*event.get("sent", ()), event.get("message")]:
             if message is not None:
                 message["id"] = f"{message['id']}#{self._part}"

@@ -152,11 +152,7 @@ def _receive(step: Step) -> list[Clause]:
     if not (member or asks):
         kind = type(message).__name__
         return [("membership", f"ignores {kind}: {step.sender} is no other member")]
-    for table in (BALLOTS, VALUES, CATCHUP):
-        clauses_of = table.get(type(message))
-        if clauses_of is not None:
-            return clauses_of(step, message)
-    return [("membership", f"ignores {type(message).__name__}: it is not for a replica")]
+    return _BY_MESSAGE[type(message)](step, message)
 
 
 def _tick(step: Step) -> list[Clause]:
@@ -305,6 +301,7 @@ def _refusal(step: Step, error: BaseException) -> list[Clause]:
     return [("invariant", f"stops taking part: {reason}")]
 
 
+_BY_MESSAGE: Final = {**BALLOTS, **VALUES, **CATCHUP}
 _HEADS: Final[dict[str, Callable[[Step], list[Clause]]]] = {
     START: _start,
     RECEIVE: _receive,

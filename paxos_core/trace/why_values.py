@@ -11,7 +11,7 @@ from paxos_core.describe import shorten
 from paxos_core.durable import Voted
 from paxos_core.election import Role
 from paxos_core.trace.memory import Verdict
-from paxos_core.trace.shape import commands_text, value_text
+from paxos_core.trace.shape import value_text
 from paxos_core.trace.step import Clause, Step, name_slots
 from paxos_core.trace.why_ballots import BREAKS, also_deposed, not_owner, too_soon
 from paxos_core.types import Ballot, format_ballot, is_proposer
@@ -110,10 +110,12 @@ def _accepted(step: Step, message: m.Accepted) -> list[Clause]:
 
 def _value(step: Step) -> str:
     """What was chosen, if that is one value."""
-    decided = step.out.decided if step.out is not None else []
-    if len(decided) != 1:
+    slot = step.before.watermark
+    own = step.memory.votes.get(slot)
+    if own is None or step.after.watermark != slot + 1:
         return "what it proposed"
-    return shorten(commands_text(decided[0].commands), VALUE_CHARACTERS_MAX)
+    # A leader's acceptor has voted for what it proposes.
+    return shorten(value_text(own.value), VALUE_CHARACTERS_MAX)
 
 
 def _heartbeat(step: Step, message: m.Heartbeat) -> list[Clause]:

@@ -237,6 +237,14 @@ def test_a_tick_that_changes_nothing_is_left_out() -> None:
     assert [event["kind"] for event in watched.events] == ["start"]
 
 
+def test_what_clients_say_is_no_event() -> None:
+    watched = Watched()
+    watched.log.receive(70_000, m.StatusRequest(1))
+    watched.log.receive(2, m.StatusReply(1, b""))
+    watched.settle()
+    assert [event["kind"] for event in watched.events] == ["start"]
+
+
 def test_what_a_core_refuses_is_refused_and_told() -> None:
     watched = Watched()
     with pytest.raises(NotLeader):

@@ -189,7 +189,6 @@ WATCHED_ONCE: list[tuple[str, int, Any, str]] = [
     ("ballot owner", 2, m.Prepare(ROUND_MAX << 16 | 2, 0), "leaves none above it"),
     ("membership", 9, m.Prepare(make_ballot(1, 9), 0), "9 is no other member"),
     ("membership", 1, m.Prepare(B11, 0), "1 is no other member"),
-    ("membership", 2, m.StatusRequest(1), "is not for a replica"),
     ("damaged", 2, m.Accept(B12, 0, 0, 1, X), "fails its checksum"),
     ("damaged", 2, m.Chosen(0, 9, 0, 1, X), "fails its checksum"),
     ("limits", 2, chosen(5000), "only 1024 slots"),
@@ -262,7 +261,6 @@ def test_a_leader_counts_votes_until_a_value_is_chosen() -> None:
     watched = Watched()
     watched.lead()
     watched.log.propose(b"x")
-    watched.log.propose(b"y")
     watched.settle()
     watched.log.propose(b"z")
     assert watched.settle()["why"].startswith("Proposes z for slot 1 in 1.1")
