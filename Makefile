@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo view test coverage mutants lint bench microbench fuzz kmod-test kmod-test-debug kmod-run kmod-shell \
-	kmod-figures kmod-bench clean
+.PHONY: help setup demo view test coverage mutants lint docs docs-links docs-update bench microbench fuzz \
+	kmod-test kmod-test-debug kmod-run kmod-shell kmod-figures kmod-bench clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
@@ -13,6 +13,8 @@ help:
 	@echo "make coverage  the core's own tests, and how much of the core they reach"
 	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
 	@echo "make lint   types, style and import fence alone"
+	@echo "make docs   the documentation as a site, in build/docs"
+	@echo "make docs-links  asks the network whether its links to others still lead somewhere"
 	@echo "make bench  what each layer costs, in one to three minutes, and a page that shows it"
 	@echo "make microbench  what codec, core and framing cost by themselves, in seconds"
 	@echo "make fuzz SECONDS=..  coverage-guided fuzzing of the Python and the C code; FRAMES=.. for so many"
@@ -60,7 +62,22 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy kmod/vm
+	@$(BIN)/mypy docs/_sphinx
 	@$(BIN)/lint-imports --no-logo
+
+# Every warning is an error; all of them are shown before it ends.
+docs: setup
+	@$(BIN)/python -m sphinx -q -W -n --keep-going -b html -d build/doctrees docs build/docs
+	@echo "the documentation: $(abspath build/docs/index.html)"
+
+docs-links: setup
+	@$(BIN)/python -m sphinx -q -b linkcheck -d build/doctrees docs build/linkcheck
+	@echo "what was looked at: build/linkcheck/output.txt"
+
+# What is drawn and written from the code: the pictures of the wire format, the names of the rules.
+docs-update: setup
+	@$(BIN)/python docs/_sphinx/wire_pictures.py
+	@$(BIN)/python docs/_sphinx/rule_table.py
 
 bench: setup
 	@$(BIN)/paxos bench --quick --report

@@ -9,8 +9,9 @@ Inputs change the state and return nothing; `take` hands out what followed::
     replica.persisted(write_id)           # records up to here are on stable storage
     ready = replica.take()                # what to write, to send, to apply
 
-The same inputs in the same order give the same outputs. Broken invariants are
-`assert`s: the first one poisons the replica, which then takes no further part.
+The same inputs in the same order give the same outputs. An invariant is an
+`assert`: the first one that fails poisons the replica, which then takes no further
+part.
 """
 
 from __future__ import annotations

@@ -168,9 +168,18 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def test_the_map_of_the_pages_is_complete() -> None:
-    index = (ROOT / "docs" / "index.md").read_text()
-    for path in (ROOT / "docs").glob("*.md"):
-        assert path.name == "index.md" or f"({path.name})" in index, path.name
+    """A folder may have a map of its own, which the site follows too."""
+    docs = ROOT / "docs"
+    index = (docs / "index.md").read_text()
+    for path in docs.rglob("*.md"):
+        name = path.relative_to(docs).as_posix()
+        # In the site the one is the root, and the other is the README.
+        if name in ("index.md", "readme.md") or re.search(rf"\({name}[)#]", index):
+            continue
+        own_map = path.parent / "index.md"
+        assert path.parent != docs, f"{name}: link to it from docs/index.md, where it is needed"
+        assert own_map.is_file(), f"{name}: link to it from docs/index.md, where it is needed"
+        assert f"({path.name})" in own_map.read_text(), f"{name}: link to it from {own_map}"
 
 
 @pytest.mark.parametrize("package", ["paxos_core", "transports"])

@@ -29,7 +29,9 @@ Frame = tuple[NodeId, bytes]
 """(the other endpoint, the bytes): the receiver of what is sent, the sender of what came."""
 
 FIRST_CLIENT_ID = 1 << 16
+"""The least id of a client's endpoint; below it are replicas."""
 LAST_CLIENT_ID = (1 << 63) - 1
+"""The greatest."""
 
 
 @dataclass(slots=True)

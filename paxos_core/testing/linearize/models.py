@@ -141,6 +141,7 @@ class KeyValue:
 
 
 MODELS: Final[Mapping[str, Model]] = {"register": Register(), "kv": KeyValue()}
+"""By name."""
 
 
 def check_operation(operation: Operation, model: Model) -> None:
