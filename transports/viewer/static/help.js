@@ -52,7 +52,7 @@
   };
 
   function legendMark(kind) {
-    return pv.svg('svg', { class: 'pv-drawing pv-legend', width: 22, height: 22, viewBox: '-11 -11 22 22',
+    return pv.svg('svg', { class: 'pv-drawing pv-legend pv-plain', width: 22, height: 22, viewBox: '-11 -11 22 22',
       'aria-hidden': 'true' }, pv.mark(kind, 0, 0));
   }
 

@@ -20,6 +20,8 @@
   const TRACKS_MAX = 8;
   const GAP_MAX = 148;
   const GAP_MIN = 58;
+  const GAP_GOOD = 94;
+  const TEXT_MIN = 170;
   const TEXT_MIN_WIDTH = 680;
   const TEXT_SHARE = 0.42;
   const CHARACTER = 6.75;
@@ -58,6 +60,10 @@
       const text = width < TEXT_MIN_WIDTH ? 0 : Math.round(width * TEXT_SHARE);
       const count = Math.max(1, this.nodes.length);
       this.gap = Math.max(GAP_MIN, Math.min(GAP_MAX, (room - text) / count));
+      // Labels are worth more than the row's text, as long as some of that is left.
+      if (text && this.gap < GAP_GOOD) {
+        this.gap = Math.max(this.gap, Math.min(GAP_GOOD, (room - TEXT_MIN) / count));
+      }
       this.textX = this.lanesX + this.gap * count + 6;
       this.width = Math.max(width, Math.ceil(this.textX));
       const left = text ? this.width - this.textX - 8 : 0;

@@ -150,10 +150,11 @@
       return this.lives.get(id);
     }
 
-    /** The message of a receipt, a loss or a copy, whole. */
+    /** The message of a receipt, a loss or a copy, whole; null where the trace has none. */
     messageOf(event) {
       if (!event.message) return null;
-      return this.lives.get(event.message.id)?.message ?? event.message;
+      const known = this.lives.get(event.message.id)?.message ?? event.message;
+      return known.kind === undefined ? null : known;
     }
 
     /** A message's bytes and their fields: see frames.js. Null where the trace has none. */
@@ -312,6 +313,7 @@
     _carry(event, step) {
       const { message, kind } = event;
       let life = this.lives.get(message.id);
+      if (!life && message.kind === undefined) return;
       if (!life) {
         life = { message, sent: null, received: [], lost: [], copied: [] };
         this.lives.set(message.id, life);

@@ -54,7 +54,7 @@
       return pv.el('tr', { class: `${here ? 'pv-here' : ''}${down ? ' pv-down' : ''}`, 'data-node': node },
         pv.el('th', { scope: 'row' }, String(node)),
         ...cells.map(([name, text, changed]) => pv.el('td', { 'data-cell': name,
-          class: changed ? 'pv-changed' : null, title: changed ? 'changed at this step' : null }, text)));
+          class: changed ? 'pv-changed' : null, title: changed ? `${text}: changed at this step` : text }, text)));
     }
 
     _role(state) {
@@ -79,7 +79,7 @@
     const last = slots[slots.length - 1];
     const vote = state.votes.get(last);
     const more = slots.length > 1 ? ` +${slots.length - 1}` : '';
-    return `${last}: ${pv.cut(vote.value, 20)} (${vote.ballot})${more}`;
+    return `${last}: ${pv.cut(vote.value, 40)} (${vote.ballot})${more}`;
   }
 
   function chosen(state) {

@@ -187,7 +187,7 @@
     const { layout } = window_;
     if (span.outcome === 'copied' || layout.labelLength < 5) return null;
     const { message } = span.life;
-    const text = pv.cut(pv.arrowLabel(message), layout.labelLength);
+    const text = pv.arrowLabel(message, layout.labelLength);
     return pv.svg('text', { class: namesOf(window_, span, 'pv-label'), 'data-message': message.id,
       x: end.x - (half ? 0 : side * 9), y: end.y - 7,
       'text-anchor': half ? 'middle' : side > 0 ? 'end' : 'start' }, text);

@@ -12,7 +12,7 @@
 
   const SLOTS_SHOWN = 8;
   const BALLOTS_MAX = 3;
-  const VALUE_LENGTH = 14;
+  const VALUE_LENGTH = 24;
 
   pv.SlotsPanel = class {
     constructor(element, model, colour) {
@@ -25,6 +25,7 @@
       this.newer = pv.button('later slots \u25bc', () => this._page(SLOTS_SHOWN));
       this.range = pv.el('span', { class: 'pv-soft' });
       element.classList.add('pv-slots');
+      element.classList.toggle('pv-many', model.nodes.length > 4);
       this.scroll = pv.el('div', { class: 'pv-scroll', tabindex: 0, role: 'region',
         'aria-label': 'Slots by nodes' }, this.table);
       this.pager = pv.el('div', { class: 'pv-pager' }, this.older, this.range, this.newer);
@@ -61,11 +62,12 @@
       const { model, slots, first, step } = this;
       const shown = slots.slice(first, first + SLOTS_SHOWN);
       const state = model.stateAt(step);
-      const heads = ['Slot', ...model.nodes.map((node) => `node ${node}`), 'Quorum'];
+      const heads = ['Slot', 'Value', ...model.nodes.map(String), 'Quorum'];
       const rows = shown.map((slot) => this._row(slot, state, touched.has(slot)));
       this.table.replaceChildren(
         pv.el('caption', {}, 'The log, slot by slot: votes, and \u2713 known as chosen'),
-        pv.el('thead', {}, pv.el('tr', {}, ...heads.map((text) => pv.el('th', { scope: 'col' }, text)))),
+        pv.el('thead', {}, pv.el('tr', {}, ...heads.map((text) => pv.el('th', { scope: 'col' },
+          /^\d+$/.test(text) ? pv.el('span', { class: 'pv-unseen' }, 'node ') : null, text)))),
         pv.el('tbody', {}, ...(rows.length ? rows : [this._empty(heads.length)])));
       this.pager.hidden = slots.length <= SLOTS_SHOWN;
       this.older.disabled = first === 0;
@@ -80,34 +82,55 @@
 
     _row(slot, state, touched) {
       const { model } = this;
-      const cells = model.nodes.map((node) => this._cell(slot, node, state.get(node)));
-      const votes = model.slotVotes(slot, this.step).slice(0, BALLOTS_MAX);
-      const tallies = votes.map((entry) => pv.el('div', { class: 'pv-tally' },
+      const votes = model.slotVotes(slot, this.step);
+      const value = this._value(slot, state, votes);
+      const cells = model.nodes.map((node) => this._cell(slot, node, state.get(node), value));
+      const tallies = votes.slice(0, BALLOTS_MAX).map((entry) => pv.el('div', { class: 'pv-tally' },
         this._chip(entry.ballot),
         pv.dots(model.nodes, entry.nodes, model.quorums.phase2,
           `have voted for ${entry.value} in ${entry.ballot}`, 'chosen')));
       return pv.el('tr', { class: touched ? 'pv-here' : null, 'data-slot': slot },
-        pv.el('th', { scope: 'row' }, slot), ...cells, pv.el('td', {}, ...tallies));
+        pv.el('th', { scope: 'row' }, slot),
+        pv.el('td', { title: value }, pv.cut(value, VALUE_LENGTH)), ...cells, pv.el('td', {}, ...tallies));
     }
 
-    _cell(slot, node, state) {
+    /** What the slot is about: its chosen value, else that of the highest ballot. */
+    _value(slot, state, votes) {
+      const chosen = votes.find((entry) => entry.chosen);
+      if (chosen) return chosen.value;
+      const nodes = [...state.values()];
+      const known = nodes.find((node) => node.chosen.has(slot));
+      if (known) return known.chosen.get(slot);
+      const cast = nodes.map((node) => node.votes.get(slot)).filter(Boolean)
+        .sort((a, b) => pv.compareBallots(b.ballot, a.ballot));
+      return cast[0]?.value ?? votes[0]?.value ?? '';
+    }
+
+    /** A node's vote and what it knows; a value is written out only where it is another. */
+    _cell(slot, node, state, value) {
       const down = state.status === 'down';
       const votes = down ? this.model.onDisk(node, state, this.step).votes : state.votes;
       const vote = votes.get(slot);
-      const value = down ? undefined : state.chosen.get(slot);
+      const chosen = down ? undefined : state.chosen.get(slot);
       const parts = [];
-      if (value !== undefined) {
-        parts.push(pv.el('div', { class: 'pv-chosen', title: value }, '\u2713 ', pv.cut(value, VALUE_LENGTH)));
+      if (chosen !== undefined) {
+        parts.push(pv.el('span', { class: 'pv-chosen', title: `knows that ${chosen} is chosen` },
+          '\u2713', this._other(chosen, value)));
       }
       if (vote) {
-        const same = value === vote.value;
-        parts.push(pv.el('div', { class: 'pv-vote', title: `voted for ${vote.value} in ${vote.ballot}` },
-          this._chip(vote.ballot), same ? '' : ` ${pv.cut(vote.value, VALUE_LENGTH)}`));
+        parts.push(pv.el('span', { class: 'pv-vote', title: `voted for ${vote.value} in ${vote.ballot}` },
+          this._chip(vote.ballot), vote.value === chosen ? '' : this._other(vote.value, value)));
       }
       if (parts.length === 0 && state.firstSlot !== null && pv.compareSlots(slot, state.firstSlot) < 0) {
-        parts.push(pv.el('span', { class: 'pv-soft' }, 'in the snapshot'));
+        parts.push(pv.el('span', { class: 'pv-soft', title: 'in the snapshot' }, '\u2713 snapshot'));
       }
-      return pv.el('td', { 'data-node': node, class: down ? 'pv-down' : null }, ...parts);
+      return pv.el('td', { 'data-node': node, class: down ? 'pv-down' : null },
+        ...parts.flatMap((part, at) => (at ? [' ', part] : [part])));
+    }
+
+    /** Heard by who listens always, seen only where it differs from the row's value. */
+    _other(text, value) {
+      return pv.el('span', { class: text === value ? 'pv-unseen' : null }, ` ${pv.cut(text, VALUE_LENGTH)}`);
     }
 
     _chip(ballot) {

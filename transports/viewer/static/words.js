@@ -11,6 +11,7 @@
     pause: 'stands still', resume: 'goes on', take: 'hands out what followed',
     cut: 'cut', heal: 'healed', fault: 'fault',
   });
+  const LOST_FROM_SIGHT = 'gets a message that this trace does not hold';
   const STATE_WORDS = {
     role: 'role', leader: 'leader', ballot: "leader's ballot", promised: 'promised',
     watermark: 'all chosen below', first_slot: 'log begins at',
@@ -22,7 +23,7 @@
     const message = model.messageOf(event);
     const text = message ? message.text || message.kind : '';
     switch (event.kind) {
-      case 'receive': return `${message ? `gets ${text}, from ${message.from}` : 'gets a message'}`;
+      case 'receive': return message ? `gets ${text}, from ${message.from}` : LOST_FROM_SIGHT;
       case 'lose': return `lost: ${route(message)}${text}`;
       case 'copy': return `doubled: ${route(message)}${text}`;
       case 'propose': return event.text ? `is given \u201c${event.text}\u201d` : VERBS.propose;
@@ -42,7 +43,10 @@
     }
     const said = [...to].map(([text, nodes]) => `${text}, to ${nodes.join(' and ')}`);
     const records = (event.records ?? []).map((record) => record.text || record.kind);
-    if (said.length === 0) return records.length ? `records: ${records.join('; ')}` : VERBS[event.kind];
+    const decided = (event.decided ?? []).map((entry) => `slot ${entry.slot}, ${entry.value}`);
+    if (said.length === 0 && records.length) return `records: ${records.join('; ')}`;
+    if (said.length === 0 && decided.length) return `delivers ${decided.join('; ')}`;
+    if (said.length === 0) return VERBS[event.kind];
     return `${event.kind === 'tick' ? 'time passes; sends' : 'sends'} ${said.join('; ')}`;
   }
 
@@ -51,10 +55,15 @@
   }
 
   function written(model, event, step) {
-    const texts = model.writes.at(step)
-      .filter((span) => span.node === event.node && span.end === step && span.outcome === 'written')
-      .flatMap((span) => span.records.map((record) => record.text));
+    const texts = writtenAt(model, event, step).map((record) => record.text || record.kind);
     return texts.length ? `on disk: ${texts.join('; ')}` : VERBS.persisted;
+  }
+
+  /** The records that a `persisted` confirms. */
+  function writtenAt(model, event, step) {
+    return model.writes.at(step)
+      .filter((span) => span.node === event.node && span.end === step && span.outcome === 'written')
+      .flatMap((span) => span.records);
   }
 
   /** "node 3" or "the network". */
@@ -163,9 +172,11 @@
     const event = model.event(step);
     const message = model.messageOf(event);
     if (message) return pv.messageBallot(message);
+    const written = event.kind === 'persisted' ? writtenAt(model, event, step) : [];
+    const record = [...written, ...(event.records ?? [])].find((entry) => entry.ballot);
+    if (record) return record.ballot;
     if (event.sent?.length) return pv.messageBallot(event.sent[0]);
-    const record = (event.records ?? []).find((entry) => entry.ballot);
-    return record?.ballot ?? event.state?.promised ?? event.state?.ballot ?? null;
+    return event.state?.promised ?? event.state?.ballot ?? null;
   };
 
   /** A message's ballot, or null. */
@@ -174,14 +185,19 @@
     return pv.isBallot(ballot) ? String(ballot) : null;
   };
 
-  /** What stands beside an arrow: the kind, the ballot, and the slot. */
-  pv.arrowLabel = function (message) {
+  /**
+   * What stands beside an arrow: the kind, the ballot, and the slot, as far as there is room.
+   * @param {Message} message
+   * @param {number} length   in characters
+   */
+  pv.arrowLabel = function (message, length) {
     const { ballot, slot, first_slot: first, last_slot: last } = message.fields ?? {};
     const parts = [message.kind];
     if (pv.isBallot(ballot)) parts.push(String(ballot));
     if (slot !== undefined) parts.push(`\u00b7 ${slot}`);
     else if (first !== undefined) parts.push(first === last ? `\u00b7 ${first}` : `\u00b7 ${first}\u2013${last}`);
-    return parts.join(' ');
+    while (parts.length > 1 && parts.join(' ').length > length) parts.pop();
+    return pv.cut(parts.join(' '), length);
   };
 
   /**
