@@ -33,10 +33,13 @@
     }
 
     show(step) {
+      const jumped = Math.abs(step - this.step) > 1;
       this.step = step;
       this.slots = this.model.slotsAt(step);
       const event = this.model.event(step);
       const touched = event ? this.model.slotsOf(event) : [];
+      // After a jump the newest slots are what matters, as long as the step names no others.
+      if (jumped) this.first = this.slots.length;
       this._follow(touched);
       this._draw(new Set(touched));
     }
