@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transports.node.client import Client, open_client
     from transports.node.config import ClusterConfig, ConfigError, load_config, parse_config
     from transports.node.logs import configure_logging
+    from transports.node.metrics import MetricsError, open_metrics
     from transports.node.node import LeaderGained, LeaderLost, Node, NodeFailed, open_node
     from transports.node.questions import NodeSilent
     from transports.node.store.api import StoreError, StoreIdentity
@@ -37,6 +38,7 @@ _HOMES: Final = {
     "ConfigError": "transports.node.config",
     "LeaderGained": "transports.node.node",
     "LeaderLost": "transports.node.node",
+    "MetricsError": "transports.node.metrics",
     "Node": "transports.node.node",
     "NodeFailed": "transports.node.node",
     "NodeSilent": "transports.node.questions",
@@ -50,6 +52,7 @@ _HOMES: Final = {
     "create_store": "transports.node.store.log_create",
     "load_config": "transports.node.config",
     "open_client": "transports.node.client",
+    "open_metrics": "transports.node.metrics",
     "open_node": "transports.node.node",
     "parse_config": "transports.node.config",
 }
@@ -74,6 +77,7 @@ __all__ = [
     "ConfigError",
     "LeaderGained",
     "LeaderLost",
+    "MetricsError",
     "Node",
     "NodeFailed",
     "NodeSilent",
@@ -87,6 +91,7 @@ __all__ = [
     "create_store",
     "load_config",
     "open_client",
+    "open_metrics",
     "open_node",
     "parse_config",
 ]

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import trio
@@ -42,6 +43,7 @@ from paxos_core.types import format_ballot
 from transports.api import Frame, TransportError
 from transports.node.config import ClusterConfig, ConfigError
 from transports.node.cores import Core, open_core
+from transports.node.counts import LoopCounts
 from transports.node.dedicated import collect_less, feed_drains, open_more_files
 from transports.node.incarnations import Incarnations
 from transports.node.logs import NodeLogger
@@ -93,6 +95,8 @@ class Node:
         self.id = service.replica.config.node
         self.dropped: Counter[str] = Counter()
         """Frames that the transport delivered and the node refused, by cause."""
+        self.counts = LoopCounts()
+        """What its loop did so far."""
         self._core = core
         self._service = service
         self._transport = core.transport
@@ -121,6 +125,11 @@ class Node:
     def syncs(self) -> int:
         """How often its store has waited for the disk since it was opened."""
         return self._store.syncs
+
+    @property
+    def store_log_bytes(self) -> int:
+        """Bytes in its store since the last checkpoint."""
+        return self._store.log_bytes
 
     @property
     def foreign(self) -> set[int]:
@@ -173,6 +182,7 @@ class Node:
 
     def _feed(self, frames: Iterable[Frame]) -> None:
         """One drain: everything in, then one round of what follows."""
+        self.counts.drains += 1
         receive = self._service.receive
         for sender, message in self._decode(frames):
             receive(sender, message)
@@ -215,6 +225,8 @@ class Node:
             ready = service.take()
             if ready.events:
                 self._tell(ready.events)
+            if ready.decided or ready.checkpoint or ready.install is not None:
+                self._count(ready)
             if ready.messages:
                 self._transport.send(self._encode(ready.messages))
             if not ready.records:
@@ -224,9 +236,17 @@ class Node:
             # A store that keeps nothing is not even told: it has nothing to sync.
             service.persisted(ready.write_id)
 
+    def _count(self, ready: Ready) -> None:
+        counts = self.counts
+        counts.slots += len(ready.decided)
+        counts.checkpoints += ready.checkpoint
+        counts.installs += ready.install is not None
+
     def _write(self, ready: Ready) -> None:
         records = [encode_record(record) for record in ready.records]
+        begun = perf_counter()
         self._store.write(records, checkpoint=ready.checkpoint)
+        self.counts.note_write(perf_counter() - begun)
 
     def _encode(self, messages: Iterable[tuple[int, Message]]) -> list[tuple[int, bytes]]:
         """Frames; a message that goes to several is the same object, and is encoded once."""
@@ -248,6 +268,7 @@ class Node:
                     self._log.event("leader_lost")
                     self._publish(LeaderLost())
                 case LeaderChanged(leader, ballot):
+                    self.counts.leader_changes += 1
                     self._log.event("leader_gained", leader=leader, ballot=format_ballot(ballot))
                     self._publish(LeaderGained(leader, ballot))
                 case SnapshotTooLarge(size):

@@ -89,13 +89,14 @@ def _classify_own(error: Exception) -> tuple[str, int] | None:
     from paxos_core.client import ClientError
     from transports.api import TransportError
     from transports.node.config import ConfigError
+    from transports.node.metrics.errors import MetricsError
     from transports.node.node import NodeFailed
     from transports.node.store.api import StoreError
     from transports.node.tracing import TraceError
 
     if isinstance(error, ConfigError):
         return str(error), MISUSED
-    if isinstance(error, TransportError):
+    if isinstance(error, TransportError | MetricsError):
         # The system said no to a port, a host or a right; anything else is in the configuration.
         return str(error), FAILED if isinstance(error.__cause__, OSError) else MISUSED
     if isinstance(error, StoreError | NodeFailed | ClientError | TraceError):

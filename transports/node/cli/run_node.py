@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -28,6 +29,7 @@ from transports.node.doubles import watch_for_doubles
 from transports.node.doubts import tell_doubts
 from transports.node.logs import NodeLogger, configure_logging
 from transports.node.machines import Journal
+from transports.node.metrics import check_metrics, open_metrics
 from transports.node.node import open_node
 from transports.node.tasks import background
 
@@ -71,6 +73,11 @@ Examples:
     is_flag=True,
     help="End when standard input does: for a program that starts nodes, so that none outlives it.",
 )
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    help="Serve metrics for Prometheus at HOST:PORT, or at PORT on loopback.",
+)
 def node(
     node: int,
     config_path: str,
@@ -81,6 +88,7 @@ def node(
     log_level: str | None,
     log_format: str | None,
     stop_with_stdin: bool,
+    metrics: str | None,
 ) -> None:
     """Run node NODE of the configuration, in the foreground.
 
@@ -97,6 +105,8 @@ def node(
             '--first-start is for store = "memory"; a durable store knows by itself: '
             f"make it once with paxos init --node {node}"
         )
+    if metrics is not None:
+        check_metrics(metrics)
     made = Journal() if machine is None else load_machine(machine)
     configure_logging(log_level or config.log.level, log_format or config.log.format)
     if config.store == "memory" and not first_start:
@@ -105,7 +115,10 @@ def node(
             reason="a memory store without --first-start: it may have promised before",
         )
     try:
-        run(lambda: _run_node(config, node, made, first_start, trace, stop_with_stdin), last=True)
+        run(
+            lambda: _run_node(config, node, made, first_start, trace, stop_with_stdin, metrics),
+            last=True,
+        )
     except Interrupted:
         # This is how a node is meant to end.
         return
@@ -118,11 +131,13 @@ async def _run_node(
     first_start: bool,
     trace: str | None,
     stop_with_stdin: bool,
+    metrics: str | None,
 ) -> None:
     async with (
         open_node(
             config, node, machine, first_start=first_start, dedicated=True, trace=trace
         ) as running,
+        open_metrics(running, metrics) if metrics is not None else nullcontext(),
         background(partial(tell_doubts, running), partial(watch_for_doubles, running)),
     ):
         if stop_with_stdin:

@@ -1,0 +1,1 @@
+"""What docs/guides/operate.md uses."""
