@@ -161,7 +161,7 @@ class TracedSimulation(Simulation):
     def say(self, text: str) -> None:
         """What the simulator does itself is an event too."""
         if text.startswith(TOLD):
-            self.recorder.network("fault", text=text)
+            self.recorder.network("fault", text=_in_ticks(text))
 
     # Nodes
 
@@ -220,6 +220,14 @@ class TracedSimulation(Simulation):
         for ident, entry in before.items():
             if ident not in kept and isinstance(entry[4], bytes):
                 tell_loss(self.recorder, entry[4], "all that is late is lost, so that all is well")
+
+
+def _in_ticks(text: str) -> str:
+    """What is said of a fault, with its time as `at` has it."""
+    head, found, units = text.rpartition(" for ")
+    if not (found and text.startswith("fault ") and units.isdecimal()):
+        return text
+    return f"{head} for {int(units) / TICK_UNITS:g} ticks"
 
 
 def trace_seed(options: Options, sink: Sink, make_core: MakeCore | None = None) -> History:

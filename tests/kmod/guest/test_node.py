@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 from clusters import Cluster, make_config, open_cluster
 from native_kit import need_compiler
 
+from paxos_core.trace import merge_traces, read_trace
 from transports.api import FIRST_CLIENT_ID, Transport, TransportError
 from transports.chardev import open_kmod
 from transports.ethernet import open_ethernet
@@ -208,6 +209,36 @@ async def test_a_volatile_replica_that_restarts_does_not_vote(tmp_path: Path) ->
         assert not running_again.status()["voting"]
         await client.submit(b"two")
         await check_logs(cluster, {b"one", b"two"})
+
+
+async def test_each_kind_of_core_tells_its_steps(tmp_path: Path) -> None:
+    configs = configure(tmp_path, "mixed", "durable")
+    paths = {node: tmp_path / f"node{node}.trace" for node in configs.nodes}
+    async with AsyncExitStack() as stack:
+        for node, config in configs.nodes.items():
+            opened = open_node(config, node, Journal(), trace=paths[node])
+            await stack.enter_async_context(opened)
+        async with open_client(configs.client, timeout=120) as client:
+            commands = [f"command {number}" for number in range(10)]
+            for command in commands:
+                await client.submit(command.encode())
+    traces = {node: read_trace(path.read_text().splitlines()) for node, path in paths.items()}
+    for node, trace in traces.items():
+        assert not trace.problems
+        kinds = {event["kind"] for event in trace.events}
+        # What the others say to a replica in the kernel never comes to user space.
+        assert ("receive" in kinds) == (node != 1)
+        chosen: dict[str, str] = {}
+        for event in trace.events:
+            assert event["why"]
+            chosen |= event["state"].get("chosen", {}) if "state" in event else {}
+        assert set(commands[:-1]) <= set(chosen.values())
+        assert any(e.get("state", {}).get("leader") for e in trace.events)
+        assert any(
+            record["kind"] == "Voted" for e in trace.events for record in e.get("records", ())
+        )
+    merged = merge_traces(list(traces.values()))
+    assert len(merged.events) == sum(len(trace.events) for trace in traces.values())
 
 
 async def test_a_replica_is_open_once(tmp_path: Path) -> None:
