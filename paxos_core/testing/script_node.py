@@ -112,7 +112,7 @@ class ScriptNode:
         self.commands = []
         self.watcher.started(self.id, replay(map(decode_record, self.disk)))
         self.replica = self._make(self.config, replay(map(decode_record, self.disk)))
-        self._pump()
+        self.pump()
 
     def crash(self) -> list[Held]:
         """Stop; the writes that are gone."""
@@ -128,31 +128,35 @@ class ScriptNode:
         if self.replica is None:
             return
         self.replica.receive(*self.codec.decode(frame))
-        self._pump()
+        self.pump()
 
     def tick(self) -> None:
         """A tick passes."""
         self.running.tick()
-        self._pump()
+        self.pump()
 
     def campaign(self) -> None:
         """Phase 1, without asking first and without waiting for a time-out."""
+        self.stand()
+        self.pump()
+
+    def stand(self) -> None:
+        """Begin phase 1, and hand nothing out yet."""
         replica = self.running
         replica._proposer.stop()
         replica._campaign()
         replica._settle()
-        self._pump()
 
     def propose(self, command: str) -> None:
         """Raises what `Replica.propose` raises."""
         self.running.propose(command.encode())
-        self._pump()
+        self.pump()
 
     def compact(self) -> None:
         """A snapshot of the application: its commands, one per line."""
         replica = self.running
         replica.compact(replica.status().watermark, "\n".join(self.commands).encode())
-        self._pump()
+        self.pump()
 
     def sync(self) -> None:
         """The disk finishes what it was given, and later writes at once."""
@@ -160,11 +164,12 @@ class ScriptNode:
         held, self.held = self.held, []
         for write in held:
             self._write(*write)
-        self._pump()
+        self.pump()
 
-    # Underneath
+    # What follows
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
+        """Send, apply and write what the replica hands out, until there is no more."""
         while self.replica is not None and (ready := self.replica.take()):
             for event in ready.events:
                 self.watcher.changed(self.id, event)

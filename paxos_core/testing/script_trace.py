@@ -77,6 +77,14 @@ class TracedCluster(ScriptCluster):
 
     # Commands
 
+    def campaign(self, node: NodeId) -> None:
+        """As in any script; that the node stands is an event of its own."""
+        state = self.nodes[node]
+        with self._guard(node):
+            assert state.running, "a node that is down raises here"
+            self._logs[node].act("tick", "it stands, asking nobody first", state.stand)
+            state.pump()
+
     def propose(self, node: NodeId, command: str) -> None:
         """As in any script; also what is refused is an event."""
         state = self.nodes[node]

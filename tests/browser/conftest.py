@@ -64,6 +64,10 @@ class Visits:
 
     def open(self, path: Path, *, width: int = 1280, scheme: str = "light") -> Visit:
         """The page in the file, as `scheme` asks for."""
+        return self.open_url(path.as_uri(), width=width, scheme=scheme)
+
+    def open_url(self, url: str, *, width: int = 1280, scheme: str = "light") -> Visit:
+        """The page at an address."""
         page = self.browser.new_page(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -73,7 +77,7 @@ class Visits:
         page.on("console", lambda message: visit.console.append(message.text))
         page.on("pageerror", lambda error: visit.console.append(str(error)))
         page.on("request", lambda request: visit.requests.append(request.url))
-        page.goto(path.as_uri())
+        page.goto(url)
         return visit
 
 

@@ -150,6 +150,16 @@ def test_messages_on_their_way_are_bounded() -> None:
     assert len(run.actions) == 7
 
 
+def test_a_trace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paxos_core.testing.laboratory.run.EVENTS_MAX", 10)
+    run = Laboratory(Setup(3), ["campaign 1"], traced=True)
+    with pytest.raises(ScriptError, match="too much has happened in this run"):
+        run.act("stabilize")
+    assert run.actions == ["campaign 1"]
+    assert len(run.events) < 10
+    run.act("deliver 1 -> 2 Prepare")
+
+
 def test_one_of_several_is_named() -> None:
     run = Laboratory(Setup(3), ["campaign 1", "campaign 1"])
     picks = [run.pick(index) for index in range(4)]

@@ -30,7 +30,7 @@ from paxos_core.testing.laboratory.run import Laboratory
 from paxos_core.testing.script_node import ScriptNode
 from paxos_core.types import NodeId
 
-STATES_MAX: Final = 60_000
+STATES_MAX: Final = 100_000
 SILENT: Final = frozenset({"Heartbeat", "HeartbeatAck", "Nack", "Learn"})
 """Kinds of message that are always lost in a search: none of them carries a vote or a promise."""
 

@@ -62,6 +62,10 @@ COMMANDS: Final[dict[str, Entry]] = {
         "transports.node.cli.simulate.command:simulate",
         "Run simulated clusters with faults, and check every invariant after every step.",
     ),
+    "play": Entry(
+        "transports.node.cli.play:play",
+        "Serve a page on which you play Paxos by hand, and break it.",
+    ),
     "check-history": Entry(
         "transports.node.cli.check_history:check_history",
         "Say whether the history in FILE is linearizable (- is standard input).",

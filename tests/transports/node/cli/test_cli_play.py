@@ -1,0 +1,53 @@
+"""`paxos play` as a process."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+PLAY = [sys.executable, "-m", "transports.node.cli", "play", "--no-open"]
+
+
+def test_it_says_where_it_is_and_ends_with_ctrl_c() -> None:
+    process = subprocess.Popen(PLAY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(
+            r"the laboratory is at (http://127\.0\.0\.1:\d+/[\w-]{20,}/)   \(Ctrl-C ends it\)\n",
+            line,
+        )
+        assert found, line
+        asked = urllib.request.Request(
+            f"{found[1]}ask", b'{"do": "look"}', {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            assert json.load(answer)["view"]["setup"]["nodes"] == 3
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, out, err) == (130, "", "paxos: interrupted\n")
+
+
+def test_a_port_in_use_is_one_line(paxos) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = paxos("play", "--no-open", "--port", str(port))
+    assert result.status == 1
+    assert result.complaint.startswith(
+        f"port {port} of 127.0.0.1 is in use; choose another with --port"
+    )
+
+
+def test_wrong_use_is_said(paxos) -> None:
+    result = paxos("play", "--port", "70000")
+    assert result.status == 2

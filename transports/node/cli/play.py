@@ -1,0 +1,55 @@
+"""`paxos play`: the laboratory as a page."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from transports.node.cli.failures import Failure, Interrupted
+
+
+@click.command("play")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="Of 127.0.0.1 and ::1.  [default: a free one]",
+)
+@click.option("--open/--no-open", "opens", default=True, help="Open the page in a browser, or not.")
+def play(port: int, opens: bool) -> None:
+    """Serve a page on which you play Paxos by hand, and break it.
+
+    You choose which message arrives next, which is lost or doubled, who crashes, and
+    which rule of the protocol is left out; lights show which invariants hold. The
+    cluster is the real core in memory: no network, no disk. The page answers on this
+    machine only, and to nobody who does not have its whole address.
+
+    \b
+    Examples:
+      paxos play
+      paxos play --port 8700 --no-open
+    """
+    from transports.viewer.play import PlayServer, PortTaken
+
+    try:
+        server = PlayServer(port)
+    except PortTaken as error:
+        raise Failure(str(error)) from error
+    try:
+        with server.running():
+            click.echo(f"the laboratory is at {server.url}   (Ctrl-C ends it)")
+            if opens:
+                _open(server.url)
+            threading.Event().wait()
+    except KeyboardInterrupt as error:
+        raise Interrupted(signal.SIGINT) from error
+
+
+def _open(url: str) -> None:
+    import webbrowser
+
+    if not webbrowser.open(url):
+        click.echo("no browser was found: open the address yourself", err=True)
