@@ -335,6 +335,38 @@ def test_quorum_dots_tell_what_no_node_knows_yet(show: Any) -> None:
     assert "2 are enough" in slot.get_attribute("title")
 
 
+def test_a_vote_counts_once_its_own_write_is_confirmed(show: Any) -> None:
+    page = show("eventful")
+    found = page.evaluate(
+        """() => {
+          const write = (number, record) => ({ kind: 'take', node: 1, write: number,
+            records: [{ text: 'x', ballot: '1.1', ...record }] });
+          const model = new PaxosViewer.Model({ nodes: [1], quorums: { phase1: 1, phase2: 1 } });
+          model.append({ events: [
+            write(1, { kind: 'Promised' }),
+            write(2, { kind: 'Voted', slot: 0, value: 'blue' }),
+            { ...write(3, { kind: 'Voted', slot: 1, value: 'red' }),
+              kind: 'persisted', confirmed: 1 },
+            { kind: 'persisted', node: 1, confirmed: 2 },
+            { kind: 'crash', node: 1 },
+            { kind: 'start', node: 1, state: { promised: '1.1',
+              votes: { 0: { ballot: '1.1', value: 'blue' } } } },
+            { kind: 'persisted', node: 1, confirmed: 3 },
+          ] });
+          const chosen = (slot, step) => model.slotVotes(slot, step).map((vote) => vote.chosen);
+          return { promised: [1, 2].map((step) => model.promises(step).length),
+            blue: [2, 3].map((step) => chosen('0', step)), red: chosen('1', 6),
+            gone: model.writes.at(4).map((span) => span.outcome) };
+        }"""
+    )
+    assert found == {
+        "promised": [0, 1],
+        "blue": [[], [True]],
+        "red": [],
+        "gone": ["gone"],
+    }
+
+
 def test_the_diagram_is_saved_as_an_svg_of_its_own(show: Any, tmp_path: Path) -> None:
     page = show("eventful", scheme="dark")
     with page.expect_download() as waiting:

@@ -16,6 +16,7 @@ from paxos_core.trace import read_trace
 from paxos_core.trace.shape import value_text
 from paxos_core.types import format_ballot
 from transports.viewer.page import render_page
+from transports.viewer.sources import story
 
 Row = dict[str, str]
 Grid = dict[str, dict[str, str]]
@@ -164,6 +165,25 @@ def test_each_step_is_as_the_cores_were(visits: Any, tmp_path: Path, name: str) 
         up = {str(node) for node, row in witness.truth[step].items() if row is not None}
         assert living(told["grid"], up) == living(plain(witness.grids[step]), up), step
     assert compared > 2 * len(events)
+
+
+def test_of_a_node_that_is_down_its_disk_is_shown(visits: Any, tmp_path: Path) -> None:
+    """Its vote was never synced: with the crash it is gone, and its promise is not."""
+    trace = story()
+    steps = {event["kind"]: event["step"] for event in trace.events if event.get("node") == 1}
+    path = tmp_path / "run.html"
+    path.write_text(render_page([trace], "A story"))
+    page = visits.open(path).page
+    shown = {}
+    for step in (steps["crash"] - 1, steps["crash"]):
+        page.evaluate(f"PaxosViewer.viewer.player.goTo({step})")
+        told = page.evaluate(READ)
+        row = told["rows"]["1"]
+        shown[step] = (row["role"], row["promised"], row["accepted"], told["grid"]["0"].get("1"))
+    assert list(shown.values()) == [
+        ("leader 1.1", "1.1", "0: blue (1.1)", "1.1 blue"),
+        ("down", "1.1", "-", None),
+    ]
 
 
 def living(grid: Grid, up: set[str]) -> Grid:

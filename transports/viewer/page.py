@@ -129,6 +129,8 @@ def _about(trace: Trace, data: dict[str, Any]) -> str:
         )
     if isinstance(source := header.get("source"), str):
         words.append(f"from {clean(source, 80)}")
+    if isinstance(node := header.get("node"), int) and len(data["header"]["nodes"]) > 1:
+        words.append(f"of node {node} alone: what the others did is not in it")
     return f'<p class="pv-soft">{escape(", ".join(words))}</p>'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -50,6 +51,22 @@ def test_a_script_is_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None
     Path("blue.script").write_text(SCRIPT)
     assert view(capsys, "blue.script", "-o", "there.html") == (0, "there.html\n", "")
     assert "Accepted" in Path("there.html").read_text()
+
+
+def test_the_traces_of_all_nodes_make_one_page(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = eventful_run()
+    for node in (1, 2):
+        own = [event for event in whole.events if event.get("node") == node]
+        lines = [{**whole.header, "node": node}, *own]
+        Path(f"node{node}.trace").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert view(capsys, "node1.trace", "node2.trace") == (0, "node1.html\n", "")
+    text = Path("node1.html").read_text()
+    assert "<h1>node1.trace, node2.trace</h1>" in text
+    assert "alone" not in text.split("<main")[0]
+    view(capsys, "node2.trace")
+    assert "of node 2 alone" in Path("node2.html").read_text()
 
 
 def test_the_page_can_go_to_standard_output(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

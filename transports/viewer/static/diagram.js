@@ -21,7 +21,7 @@
 (function (pv) {
   'use strict';
 
-  const SPARE_ROWS = 12;
+  const SPARE_ROWS = 8;
   const PRINT_ROWS_MAX = 400;
 
   pv.Diagram = class {
