@@ -98,3 +98,12 @@ def test_the_scripts_can_be_run_as_the_page_says() -> None:
     )
     assert "3 -> 2 Accept 1.3, slot 0: blue" in done.stdout
     assert done.stderr == ""
+
+
+def test_the_tutorial_for_students_names_examples_that_exist_and_shows_one_script_twice() -> None:
+    page = ROOT / "docs" / "tutorials" / "student.md"
+    named = re.findall(r"^\| `(\d\d_\w+\.py)` \|", page.read_text(), re.MULTILINE)
+    assert len(named) == 7
+    assert all((ROOT / "examples" / name).is_file() for name in named)
+    (mine,) = [block.text for block in blocks_of(page, "") if block.text.startswith("> cluster")]
+    assert commands(mine) == commands(transcripts(page)[0])
