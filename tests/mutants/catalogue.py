@@ -15,7 +15,7 @@ class Mutant:
     """One wrong edit: `old` stands in `file` exactly once, and becomes `new`."""
 
     part: str
-    """Which file of data/ it is from: core, gate, store, node or c_core."""
+    """Which file of data/ it is from: core, gate, store, node, trace or c_core."""
     name: str
     """Unlike all others of its part."""
     file: str

@@ -52,7 +52,7 @@ def test_the_names_are_unlike_and_every_part_has_some() -> None:
     ids = Counter(mutant.id for mutant in ALL)
     assert set(ids.values()) == {1}
     parts = Counter(mutant.part for mutant in ALL)
-    assert set(parts) == {"core", "gate", "store", "node", "c_core"}
+    assert set(parts) == {"core", "gate", "store", "node", "trace", "c_core"}
     assert min(parts.values()) >= 10
 
 
