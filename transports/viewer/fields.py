@@ -20,7 +20,7 @@ import msgpack
 from paxos_core.batch import BATCH_COMMANDS_MAX
 from paxos_core.codec import BODY_HEADER_BYTES, FIELD_BYTES, KINDS, WIRE_VERSION
 from paxos_core.messages import NO_MORE, Message, Reason
-from paxos_core.session import decode_group
+from paxos_core.session import NO_SESSION, decode_group
 from paxos_core.types import NODE_MAX, format_ballot
 from transports.viewer.meanings import meaning
 from transports.viewer.texts import readable
@@ -207,7 +207,8 @@ class _Reader:
         count = self._marked(_ARRAY32, 4, "batch")
         if count > BATCH_COMMANDS_MAX:
             raise _Stop("no batch: too many commands")
-        said = f"{count} commands" if count else "no commands: the no-op"
+        commands = "1 command" if count == 1 else f"{count} commands"
+        said = commands if count else "no commands: the no-op"
         self._add(self.at + 5, depth, "batch", said, "so many commands follow", count)
         for number in range(1, count + 1):
             size = self._marked(_BIN32, 4, "bin 32")
@@ -221,7 +222,7 @@ class _Reader:
     def _group(self, depth: int) -> None:
         self._array(depth, 4)
         for name in ("session", "floor", "first"):
-            self._number(depth, name, "int")
+            self._number(depth, name, "group")
         self._plain_batch(depth)
 
 
@@ -232,6 +233,8 @@ def say_number(kind: str, name: str, form: str, number: int) -> str:
     """A number of a frame, as its field is best read."""
     if form == "Ballot":
         return f"{format_ballot(number)} ({number})"
+    if form == "group" and name == "session" and number == NO_SESSION:
+        return "0: asks for a new one; the floor is the client's nonce"
     if form == "cluster" or name in ("session", "nonce"):
         return f"{number:#x}"
     if name == "checksum":

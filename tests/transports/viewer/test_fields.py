@@ -115,6 +115,15 @@ def test_the_commands_of_two_clients_are_taken_apart() -> None:
     assert [f.value for f in found if f.name == "group 2"] == [f"{len(commands[1])} bytes"]
 
 
+def test_a_group_that_opens_a_session_says_so() -> None:
+    group = encode_group(0, 0x77, 0, encode_batch([]))
+    found = dissect(CODEC.encode(Accept(make_ballot(1, 1), 5, 5, 0, encode_batch([group]))))
+    assert [f.value for f in found if f.name == "session"] == [
+        "0: asks for a new one; the floor is the client's nonce"
+    ]
+    assert found[-1].value == "no commands: the no-op"
+
+
 def test_a_page_of_votes_is_taken_apart() -> None:
     votes = [Vote(slot, make_ballot(2, 1), 9, encode_batch([b"v%d" % slot])) for slot in (0, 1)]
     frame = CODEC.encode(Promise(make_ballot(3, 2), 0, NO_MORE, 0, votes))

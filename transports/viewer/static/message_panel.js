@@ -8,6 +8,8 @@
   'use strict';
 
   const LINE_BYTES = 16;
+  const LINE_BYTES_NARROW = 8;
+  const NARROW = 430;
   const BYTES_SHOWN = 512;
 
   pv.MessagePanel = class {
@@ -39,9 +41,10 @@
       }
       const cut = frame.hex.length / 2 < frame.length
         ? `, of which the trace has the first ${(frame.hex.length / 2).toLocaleString('en')}` : '';
-      return [...parts, this._fields(frame),
-        pv.el('p', { class: 'pv-soft' }, `A frame of ${pv.count(frame.length, 'byte')}${cut}.`),
-        this._bytes(frame)];
+      const { box, more } = this._bytes(frame);
+      return [...parts,
+        pv.el('p', { class: 'pv-soft' }, `A frame of ${pv.count(frame.length, 'byte')}${cut}: `), box,
+        ...(more ? [more] : []), this._fields(frame)];
     }
 
     /** From where to where, with the steps as links. */
@@ -95,21 +98,19 @@
       const box = pv.el('div', { class: 'pv-bytes', tabindex: 0, role: 'region', 'aria-label': 'Bytes' });
       const fill = (count) => {
         const lines = [];
-        for (let at = 0; at < count; at += LINE_BYTES) {
-          lines.push(this._line(frame, owners, at, Math.min(at + LINE_BYTES, count)));
+        const size = this.element.clientWidth < NARROW ? LINE_BYTES_NARROW : LINE_BYTES;
+        for (let at = 0; at < count; at += size) {
+          lines.push(this._line(frame, owners, at, Math.min(at + size, count)));
         }
         box.replaceChildren(...lines);
       };
       fill(shown);
-      const parts = pv.el('div', {}, box);
-      if (whole > shown) {
-        const more = pv.button(`All ${whole.toLocaleString('en')} bytes`, () => {
-          fill(whole);
-          more.remove();
-        });
-        parts.append(more);
-      }
-      return parts;
+      if (whole <= shown) return { box, more: null };
+      const more = pv.button(`All ${whole.toLocaleString('en')} bytes`, () => {
+        fill(whole);
+        more.remove();
+      });
+      return { box, more };
     }
 
     /** One line of the dump: neighbours of one field are one element. */

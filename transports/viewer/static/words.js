@@ -29,7 +29,7 @@
       case 'propose': return event.text ? `is given \u201c${event.text}\u201d` : VERBS.propose;
       case 'persisted': return written(model, event, step);
       case 'cut': case 'heal': case 'fault': return event.text || VERBS[event.kind];
-      case 'tick': case 'take': return event.text || sending(event);
+      case 'tick': case 'take': return event.text ? event.text.replace(/^it /, '') : sending(event);
       default: return (VERBS[event.kind] ?? event.kind) + (event.text ? `: ${event.text}` : '');
     }
   };
