@@ -7,8 +7,9 @@ invariant breaks; ``paxos simulate --seeds 0:2000`` runs many.
 from paxos_core.testing.failure import SimulationFailure, Violation
 from paxos_core.testing.minimise import minimise
 from paxos_core.testing.options import Options
-from paxos_core.testing.script import run_script
+from paxos_core.testing.script import run_script, trace_script
 from paxos_core.testing.simulator import Simulation, simulate
+from paxos_core.testing.tracing import trace_seed
 
 __all__ = [
     "Options",
@@ -18,4 +19,6 @@ __all__ = [
     "minimise",
     "run_script",
     "simulate",
+    "trace_script",
+    "trace_seed",
 ]

@@ -25,7 +25,7 @@ class Verdict(Enum):
     AGAIN = "known already"
     OTHER = "another value in the same ballot"
     STALE = "over"
-    DAMAGED = "damaged"
+    DAMAGED = "damaged, or not its sender's to say"
     FAR = "too far above the watermark"
 
 

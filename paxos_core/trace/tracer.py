@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from paxos_core import messages as m
+from paxos_core.checksum import checksum
 from paxos_core.codec import Codec, DecodeError
 from paxos_core.config import ReplicaConfig
 from paxos_core.durable import Record
@@ -30,7 +31,7 @@ from paxos_core.trace.step import (
     Step,
 )
 from paxos_core.trace.why import explain
-from paxos_core.types import NodeId, Slot, WriteId
+from paxos_core.types import NodeId, Slot, WriteId, is_proposer
 
 START_SLOTS_MAX: Final = 1000
 """Of a long log, a start shows the end."""
@@ -127,12 +128,19 @@ class TracedLog:
             ident = held.arrival or self._recorder.next_id(self.config.node)
             to = self.config.node
             held.whole = shape.message_shape(ident, sender, to, given.message, frame)
-        if isinstance(given.message, m.Promise):
-            held.verdict = self._memory.hear_promise(sender, given.message)
-        elif isinstance(given.message, m.Accept):
-            watermark = self.known_status.watermark
-            held.verdict = self._memory.judge_vote(given.message, watermark)
+        held.verdict = self._judge(sender, given.message)
         self._act(held, lambda: self.core.receive(sender, message))
+
+    def _judge(self, sender: NodeId, message: m.Message | None) -> Verdict:
+        if sender not in self.config.peers:
+            return Verdict.STALE
+        if isinstance(message, m.Promise):
+            return self._memory.hear_promise(sender, message)
+        if not isinstance(message, m.Accept):
+            return Verdict.GOOD
+        if not is_proposer(sender, message.ballot) or checksum(message.value) != message.checksum:
+            return Verdict.DAMAGED
+        return self._memory.judge_vote(message, self.known_status.watermark)
 
     def tick(self) -> None:
         """As `ReplicatedLog.tick`."""

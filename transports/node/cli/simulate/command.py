@@ -253,7 +253,7 @@ def _print_seed(base: Options) -> str:
 
 
 def _write_trace(base: Options, path: Path) -> str:
-    from paxos_core.testing.tracing import trace_seed
+    from paxos_core.testing import trace_seed
     from transports.node.cli.simulate.cores import make_of
     from transports.node.cli.simulate.trace_lines import write_lines
 
