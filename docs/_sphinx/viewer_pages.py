@@ -87,7 +87,8 @@ def write_pages(app: Sphinx, failure: Exception | None) -> None:
 def render(script: Path) -> str:
     """The viewer's page of one script, as a frame shows it."""
     run = read_runs([script])
-    return render_page(run.traces, run.title, name=run.name, compact=True)
+    title = script.stem.replace("-", " ").capitalize()
+    return render_page(run.traces, title, name=run.name, compact=True)
 
 
 def setup(app: Sphinx) -> dict[str, object]:

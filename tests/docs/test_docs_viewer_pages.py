@@ -22,7 +22,7 @@ def test_a_page_has_the_run_of_its_script_and_the_command_for_it(
     run = (page.parent / source).resolve()
     assert run.is_relative_to(docs_site)
     shown = run.read_text()
-    assert script.name in shown
+    assert f"<h1>{script.stem.replace('-', ' ').capitalize()}</h1>" in shown
     assert "Prepare" in shown
     assert f'href="{source}"' in text
     plain = unescape(re.sub(r"<[^>]+>", "", text))
