@@ -16,11 +16,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_cases import END_SECONDS, Cluster, Result, spawn
-
-from transports.node.cli import main
 
 ROOT = Path(__file__).parents[4]
 GUIDE = ROOT / "docs/guides/state-machine.md"
@@ -33,9 +32,10 @@ Paxos = Callable[..., Result]
 class Machines(Cluster):
     """Three machines, each with a directory of its own."""
 
-    def __init__(self, directory: Path, name: str = "accounts") -> None:
+    def __init__(self, directory: Path, paxos: Paxos, name: str = "accounts") -> None:
         directory.mkdir(exist_ok=True)
         super().__init__(directory)
+        self.paxos = paxos
         self.config.write_text(f'cluster = "{name}"\n{self.config.read_text()}')
         code = re.search(r"^```python\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
         assert code is not None
@@ -65,7 +65,7 @@ class Machines(Cluster):
 
     def start_all(self) -> None:
         for node in self.nodes:
-            assert main(["init", "--node", str(node), "-c", str(self.file(node))]) == 0
+            assert self.paxos("init", "--node", node, "-c", self.file(node)).status == 0
             self.start(node)
         self.wait_for_leader()
 
@@ -87,12 +87,13 @@ class Machines(Cluster):
 
     def submit(self, *words: str) -> list[str]:
         """Results, through a client of its own."""
-        command = ["submit", "-c", str(self.config), "-o", "json", "--timeout", "20", *words]
-        done = subprocess.run(
-            [sys.executable, "-m", "transports.node.cli", *command], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return [one["result"] for one in json.loads(done.stdout)["results"]]
+        done = self.paxos("submit", "-c", self.config, "-o", "json", "--timeout", 20, *words)
+        assert done.status == 0, done.err
+        return [one["result"] for one in done.json["results"]]
+
+    def status(self) -> dict[int, dict[str, Any]]:
+        done = self.paxos("status", "-c", self.config, "-o", "json", "--timeout", "0.5")
+        return {one["node"]: one for one in done.json["nodes"] if one["reachable"]}
 
     def balance(self) -> int:
         (result,) = self.submit(SHOW)
@@ -119,8 +120,8 @@ def read_state(machines: Machines, node: int, copy: Path) -> dict[str, int]:
     return state
 
 
-def test_a_backup_of_a_stopped_node_begins_a_new_cluster(tmp_path: Path) -> None:
-    with Machines(tmp_path / "old") as machines:
+def test_a_backup_of_a_stopped_node_begins_a_new_cluster(tmp_path: Path, paxos: Paxos) -> None:
+    with Machines(tmp_path / "old", paxos) as machines:
         machines.start_all()
         machines.submit(DEPOSIT, "--count", "5")
         copy = tmp_path / "backup" / "node"
@@ -142,7 +143,7 @@ def test_a_backup_of_a_stopped_node_begins_a_new_cluster(tmp_path: Path) -> None
     restored = "from accounts import Accounts\n\nclass Restored(Accounts):\n"
     restored += "    def __init__(self):\n        super().__init__()\n"
     restored += "        self.restore(open('origin.state', 'rb').read())\n"
-    with Machines(tmp_path / "new", "accounts-2") as machines:
+    with Machines(tmp_path / "new", paxos, "accounts-2") as machines:
         (machines.directory / "restored.py").write_text(restored)
         shutil.copy(tmp_path / "old" / "accounts.state", machines.directory / "origin.state")
         machines.machine = "restored:Restored"
@@ -157,12 +158,12 @@ def test_a_backup_of_a_stopped_node_begins_a_new_cluster(tmp_path: Path) -> None
         assert machines.balance() == 600
 
 
-def test_a_snapshot_of_a_file_system_under_load_is_consistent(tmp_path: Path) -> None:
-    with Machines(tmp_path / "cluster") as machines:
+def test_a_snapshot_of_a_file_system_under_load_is_consistent(tmp_path: Path, paxos: Paxos) -> None:
+    with Machines(tmp_path / "cluster", paxos) as machines:
         machines.start_all()
         machines.submit(DEPOSIT, "--count", "5")
         node = machines.follower()
-        words = ["submit", DEPOSIT, "--count", "2000", "--outstanding", "50"]
+        words = ["submit", DEPOSIT, "--count", "500", "--outstanding", "50"]
         load = spawn(*words, "-c", str(machines.config), err=tmp_path / "load.log")
         wait_until_grown(machines.store(node))
         # All that the process wrote, and nothing later: as of one moment.
@@ -175,7 +176,7 @@ def test_a_snapshot_of_a_file_system_under_load_is_consistent(tmp_path: Path) ->
         load.stdin.close()
         cents = read_state(machines, node, tmp_path / "copy")["ada"]
         assert cents % 100 == 0
-        assert 500 <= cents <= machines.balance() == 200_500
+        assert 500 <= cents <= machines.balance() == 50_500
 
 
 def wait_until_grown(store: Path) -> None:
@@ -187,8 +188,10 @@ def wait_until_grown(store: Path) -> None:
         time.sleep(0.005)
 
 
-def test_a_node_moves_to_another_machine_with_its_store_and_its_vote(tmp_path: Path) -> None:
-    with Machines(tmp_path / "cluster") as machines:
+def test_a_node_moves_to_another_machine_with_its_store_and_its_vote(
+    tmp_path: Path, paxos: Paxos
+) -> None:
+    with Machines(tmp_path / "cluster", paxos) as machines:
         machines.start_all()
         machines.submit(DEPOSIT, "--count", "5")
         moved = machines.follower()
@@ -215,7 +218,7 @@ def test_a_node_moves_to_another_machine_with_its_store_and_its_vote(tmp_path: P
 
 
 def test_a_node_whose_store_is_lost_comes_back_without_a_vote(tmp_path: Path, paxos: Paxos) -> None:
-    with Machines(tmp_path / "cluster") as machines:
+    with Machines(tmp_path / "cluster", paxos) as machines:
         machines.start_all()
         machines.submit(DEPOSIT, "--count", "5")
         lost = machines.follower()
@@ -241,10 +244,10 @@ def test_a_node_whose_store_is_lost_comes_back_without_a_vote(tmp_path: Path, pa
 
 
 @pytest.mark.parametrize("copy", ["nothing", "another"])
-def test_what_is_no_copy_is_one_line(tmp_path: Path, copy: str) -> None:
-    machines = Machines(tmp_path / "cluster")
+def test_what_is_no_copy_is_one_line(tmp_path: Path, paxos: Paxos, copy: str) -> None:
+    machines = Machines(tmp_path / "cluster", paxos)
     with machines:
-        main(["init", "--node", "1", "-c", str(machines.file(1))])
+        paxos("init", "--node", 1, "-c", machines.file(1))
     (tmp_path / "nothing").mkdir()
     shutil.copytree(machines.store(1), tmp_path / "another")
     words = ["--node", "2", "--machine", MACHINE, tmp_path / copy, tmp_path / "out"]
