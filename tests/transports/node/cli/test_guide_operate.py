@@ -102,6 +102,8 @@ class Machines(Cluster):
 
 def read_state(machines: Machines, node: int, copy: Path) -> dict[str, int]:
     """What `state_of_a_copy` finds in a copy, which it must leave as it is."""
+    # Whoever opens a store removes what an unfinished checkpoint left behind.
+    (copy / "log.new").write_bytes(b"unfinished")
     before = {path: path.read_bytes() for path in copy.iterdir()}
     output = machines.directory / "accounts.state"
     output.unlink(missing_ok=True)
