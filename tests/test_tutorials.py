@@ -18,6 +18,7 @@ from transports.testing import free_tcp_addresses
 PAGE = ROOT / "docs" / "tutorials" / "service.md"
 PAXOS = [sys.executable, "-m", "transports.node.cli"]
 NODES = (1, 2, 3)
+TRIES = 60
 
 
 def told(number: int) -> list[tuple[str, str]]:
@@ -41,13 +42,26 @@ class Cluster:
         )
         return done.stdout
 
-    def start(self, node: int) -> None:
-        self.running[node] = subprocess.Popen(
-            [*PAXOS, "node", str(node), "--machine", "todo:Todo", "--stop-with-stdin"],
-            cwd=self.directory,
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+    def start(self) -> None:
+        """All three, and wait until they have a leader: a busy machine may take its time."""
+        for node in NODES:
+            with (self.directory / f"node-{node}.log").open("ab") as log:
+                self.running[node] = subprocess.Popen(
+                    [*PAXOS, "node", str(node), "--machine", "todo:Todo", "--stop-with-stdin"],
+                    cwd=self.directory,
+                    stdin=subprocess.PIPE,
+                    stderr=log,
+                )
+        for _ in range(TRIES):
+            if self.leader():
+                return
+        raise AssertionError((self.directory / "node-1.log").read_text())
+
+    def leader(self) -> int | None:
+        command = [*PAXOS, "status", "--output", "json"]
+        done = subprocess.run(command, cwd=self.directory, stdout=subprocess.PIPE, check=False)
+        found: int | None = loads(done.stdout)["leader"]
+        return found
 
     def kill(self, node: int) -> None:
         process = self.running.pop(node)
@@ -94,14 +108,13 @@ def test_the_service_of_the_tutorial(tmp_path: Path) -> None:
         assert cluster.paxos(example) == made
         put_on_free_ports(config, "tcp")
         cluster.paxos(stores)
-        for node in NODES:
-            cluster.start(node)
+        cluster.start()
         follow(cluster, 2)
-        leader = loads(cluster.paxos("status --output json"))["leader"]
+        leader = cluster.leader()
+        assert leader is not None
         cluster.kill(leader)
         follow(cluster, 4)
         cluster.stop()
         put_on_free_ports(config, "udp")
-        for node in NODES:
-            cluster.start(node)
+        cluster.start()
         follow(cluster, 6)
