@@ -31,6 +31,7 @@ extensions = [
     "source_pages",
     "rule_lines",
     "picture_inline",
+    "breakable",
     "viewer_pages",
 ]
 exclude_patterns = ["_sphinx"]

@@ -1,14 +1,16 @@
 """A few shapes as SVG, in colours that fit a light page and a dark one.
 
 A picture stands in two places. As a file (on a host of Markdown) it follows what
-the reader's system prefers; inside a page of the site it takes the page's own
-colours, whose names are those of the theme. Nothing is told by colour alone:
+the reader's system prefers, on a ground of its own; inside a page of the site it
+takes the page's colours, whose names are those of the theme. Nothing is told by colour alone:
 shades have patterns, and words.
 """
 
 from __future__ import annotations
 
 from html import escape
+
+MARGIN = 8
 
 _STYLE = """
 #{id} text {{ font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; font-size: 12px;
@@ -21,6 +23,7 @@ _STYLE = """
 #{id} .middle {{ text-anchor: middle; }}
 #{id} .end {{ text-anchor: end; }}
 #{id} rect {{ stroke: var(--color-foreground-muted, #6b6f76); stroke-width: 1; fill: none; }}
+#{id} .ground {{ stroke: none; fill: var(--color-background-primary, #ffffff); }}
 #{id} line {{ stroke: var(--color-background-border, #d0d4da); stroke-width: 1; }}
 #{id} .lines {{ stroke: var(--color-foreground-muted, #6b6f76); stroke-width: 1; }}
 #{id} .dots {{ fill: var(--color-foreground-muted, #6b6f76); stroke: none; }}
@@ -30,10 +33,11 @@ _STYLE = """
   #{id} text {{ fill: var(--color-foreground-primary, #d8dadd); }}
   #{id} .quiet {{ fill: var(--color-foreground-secondary, #a3a7ad); }}
   #{id} rect {{ stroke: var(--color-foreground-muted, #8b9097); }}
+  #{id} .ground {{ fill: var(--color-background-primary, #131416); }}
   #{id} line {{ stroke: var(--color-background-border, #3a3f45); }}
   #{id} .lines {{ stroke: var(--color-foreground-muted, #8b9097); }}
   #{id} .dots {{ fill: var(--color-foreground-muted, #8b9097); }}
-  #{id} .over {{ stroke: var(--color-background-primary, #0d1117); }}
+  #{id} .over {{ stroke: var(--color-background-primary, #131416); }}
 }}
 """
 
@@ -76,15 +80,18 @@ class Picture:
 
     def __str__(self) -> str:
         name = self.name
+        width, height = self.width + 2 * MARGIN, self.height + 2 * MARGIN
+        place = f'x="-{MARGIN}" y="-{MARGIN}" width="{width}" height="{height}"'
         return "\n".join(
             [
-                f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" width="{self.width}" '
-                f'height="{self.height}" viewBox="0 0 {self.width} {self.height}" role="img" '
+                f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" width="{width}" '
+                f'height="{height}" viewBox="-{MARGIN} -{MARGIN} {width} {height}" role="img" '
                 f'aria-labelledby="{name}-title {name}-description">',
                 f'<title id="{name}-title">{escape(self._title)}</title>',
                 f'<desc id="{name}-description">{escape(self._description)}</desc>',
                 f"<style>{_STYLE.format(id=name)}</style>",
                 _PATTERNS.format(id=name),
+                f'<rect class="ground" {place}/>',
                 *self._shapes,
                 "</svg>\n",
             ]

@@ -46,7 +46,7 @@ def frame_picture() -> Picture:
     picture.text(56 + 9 * BYTE + 16, 14, "what they say", "quiet")
     y = 24.0
     for piece in pieces:
-        picture.text(40, y + 19, str(piece.offset), "quiet end")
+        picture.text(40, y + 16.5, str(piece.offset), "quiet end")
         for at, byte in enumerate(piece.data):
             picture.box(56 + at * BYTE, y, BYTE, ROW - 6, "marker" if at < piece.markers else "")
             weight = "quiet middle over" if at < piece.markers else "bold middle"

@@ -76,7 +76,7 @@ def test_the_terms_are_in_order_and_each_is_there_once() -> None:
 def test_each_entry_says_something_and_names_code_that_exists(term: str) -> None:
     entry = PAGE.split(f"\n### {term}\n")[1].split("\n##")[0]
     assert len(entry.split("\n")[1]) > 20
-    (code, *_) = [*re.findall(r"^In the code: (.*)$", entry, re.MULTILINE), ""]
+    (code, *_) = [*re.findall(r"^- In the code: (.*)$", entry, re.MULTILINE), ""]
     names = re.findall(r"`([A-Za-z_][\w.]*)`(?!\]\([^)]*\.(?:c|h)\))", code)
     for name in names:
         last = name.split(".")[-1]

@@ -44,7 +44,7 @@ def test_a_picture_has_words_for_who_does_not_see_it(name: str) -> None:
 def test_shades_are_patterns_and_not_colours_alone(name: str) -> None:
     root = ElementTree.fromstring(str(wire_pictures.PICTURES[name]()))
     kinds = {box.get("class") for box in root.iter(f"{SVG}rect")}
-    assert kinds <= {None, "marker", "body"}
+    assert kinds <= {None, "ground", "marker", "body"}
     style = root.find(f"{SVG}style")
     assert style is not None
     for kind in ("marker", "body"):
