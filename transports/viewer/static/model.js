@@ -37,7 +37,7 @@
 (function (pv) {
   'use strict';
 
-  const CHECKPOINT_STEPS = 64;
+  const CHECKPOINT_STEPS = 256;
   const NAMES_SLOTS = Object.assign(Object.create(null),
     { Accept: ['slot'], Accepted: ['first_slot', 'last_slot'], Chosen: ['slot'] });
   // Other records name the slot that all of them are below.

@@ -13,6 +13,9 @@
 (function (pv) {
   'use strict';
 
+  /** Arrows that neither begin nor end in the window; a thousand lines say nothing. */
+  const PASSING_MAX = 200;
+
   /**
    * @param {pv.Layout} layout
    * @param {Look} look
@@ -90,9 +93,15 @@
 
   function disks({ layout, look, first, last, model }) {
     const bars = [];
+    const passing = new Set();
     for (const span of model.writes.query(first, last)) {
       const lane = layout.x(span.node);
       if (lane === null || span.end === span.start) continue;
+      // Bars from end to end of the window lie on one another: one of a node is enough.
+      if (span.start < first && span.end > last) {
+        if (passing.has(span.node)) continue;
+        passing.add(span.node);
+      }
       const x = lane + 11;
       const y1 = layout.y(span.start);
       const y2 = layout.y(span.end);
@@ -113,7 +122,9 @@
     // Labels come last: no line crosses one.
     const drawn = [];
     const labels = [];
+    let passing = 0;
     for (const span of model.deliveries.query(first, last)) {
+      if (span.start < first && span.end > last && ++passing > PASSING_MAX) continue;
       if (!layout.showsMessage(span.life.message)) continue;
       const way = wayOf(layout, span);
       if (!way) continue;
