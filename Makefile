@@ -1,14 +1,15 @@
-# For a machine that has Python 3.11 and make: `make demo`, `make view`, `make test`.
+# For a machine that has Python 3.11 and make: `make demo`, `make view`, `make play`, `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo view test coverage mutants lint docs docs-links docs-update bench microbench fuzz \
+.PHONY: help setup demo view play test coverage mutants lint docs docs-links docs-update bench microbench fuzz \
 	kmod-test kmod-test-debug kmod-run kmod-shell kmod-figures kmod-bench clean
 
 help:
 	@echo "make demo   three nodes over TCP agree, lose their leader, lose nothing"
 	@echo "make view   a page that shows a leader die, and the next one find its value"
+	@echo "make play   a page to play Paxos by hand, and to break it"
 	@echo "make test   every check: types, style, import fence, tests"
 	@echo "make coverage  the core's own tests, and how much of the core they reach"
 	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
@@ -44,6 +45,9 @@ demo: setup
 # FILE for a run of your own: a trace, or a script
 view: setup
 	@$(BIN)/paxos view $(FILE)
+
+play: setup
+	@$(BIN)/paxos play
 
 # The core's own tests run under coverage, and all others after them without.
 test: lint coverage

@@ -68,6 +68,11 @@ def test_it_listens_on_loopback_alone(server: PlayServer) -> None:
     addresses = {listener.socket.getsockname()[0] for listener in server._listeners}
     assert addresses <= {"127.0.0.1", "::1"}
     assert "127.0.0.1" in addresses
+    if "::1" in addresses:
+        connection = http.client.HTTPConnection("::1", server.port, timeout=20)
+        connection.request("GET", f"/{server.token}/")
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 @pytest.mark.parametrize(

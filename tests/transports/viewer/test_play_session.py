@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from paxos_core.testing.laboratory import PUZZLES, RULES
+from paxos_core.testing.laboratory.actions import VERBS
 from transports.viewer.play.session import OK, REFUSED, WRONG, Answer, Session
 
 
@@ -87,6 +90,22 @@ def test_what_is_no_request_is_said(body: bytes) -> None:
     answer = Session().ask(body)
     assert answer.status == WRONG
     assert answer.document["error"].startswith("this is no request: ")
+
+
+words = st.sampled_from([*VERBS, "1", "2", "*", "->", "#1", "#0", "Prepare", "=", "-1", "é"])
+lines = st.text() | st.lists(words, max_size=6).map(" ".join)
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(lines)
+def test_any_line_is_done_or_refused(line: str) -> None:
+    page = Page()
+    page.ask("begin", line="cluster 3")
+    for do in (
+        {"do": "act", "action": line, "revision": page.revision},
+        {"do": "begin", "line": line},
+    ):
+        assert page.session.ask(json.dumps(do).encode()).status in (OK, REFUSED)
 
 
 @pytest.mark.parametrize(
