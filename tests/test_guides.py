@@ -80,9 +80,11 @@ def test_the_container_file_copies_what_is_there_and_all_that_the_wheel_takes() 
     assert {*needed, "paxos_core", "transports", "pyproject.toml", "README.md"} <= set(copied)
 
 
-def test_the_guides_are_on_their_page_and_on_the_map() -> None:
+def test_the_guides_are_on_their_page_and_that_is_on_the_map() -> None:
     guides = ROOT / "docs/guides"
-    index, house = (guides / "index.md").read_text(), (ROOT / "docs/index.md").read_text()
+    index = (guides / "index.md").read_text()
     for path in guides.glob("*.md"):
-        assert f"(guides/{path.name})" in house, path.name
         assert path.name == "index.md" or f"({path.name})" in index, path.name
+    # The others are not: a page that is on two maps is twice in the site's navigation.
+    house = (ROOT / "docs/index.md").read_text()
+    assert set(re.findall(r"\(guides/(.*?)\)", house)) == {"index.md"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,12 @@ EXAMPLE = "examples/13_kernel_and_user_space_together.py"
 
 def test_the_replica_in_the_kernel_agrees_with_those_in_user_space() -> None:
     done = subprocess.run(
-        [sys.executable, EXAMPLE], cwd=ROOT, capture_output=True, text=True, timeout=200
+        [sys.executable, EXAMPLE],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert (done.stderr, done.returncode) == ("", 0), done.stdout
     nodes = re.findall(r"^node \d: core (\w+), (\w+), .* log hash (\w+)$", done.stdout, re.M)
