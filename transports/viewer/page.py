@@ -131,7 +131,10 @@ def _about(trace: Trace, data: dict[str, Any]) -> str:
         words.append(f"from {clean(source, 80)}")
     if isinstance(node := header.get("node"), int) and len(data["header"]["nodes"]) > 1:
         words.append(f"of node {node} alone: what the others did is not in it")
-    return f'<p class="pv-soft">{escape(", ".join(words))}</p>'
+    return (
+        f'<p class="pv-soft">{escape(", ".join(words))}'
+        '<span class="pv-hint">. Press <kbd>→</kbd> to step on, <kbd>?</kbd> for help.</span></p>'
+    )
 
 
 def _notice(problems: Sequence[str]) -> str:
