@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from transports.node.cli.failures import Failure, Misuse
+from transports.node.cli.options import has_display
 
 if TYPE_CHECKING:
     from transports.viewer.sources import Run
@@ -69,7 +68,7 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     except OSError as error:
         raise Failure(f"{target}: {error.strerror}") from error
     click.echo(f"{target}")
-    if form == "page" and (_sees() if opens is None else opens):
+    if form == "page" and (has_display() if opens is None else opens):
         click.launch(target.resolve().as_uri())
 
 
@@ -85,9 +84,3 @@ def _render(run: Run, form: str) -> str:
 
 def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
-
-
-def _sees() -> bool:
-    """Whether somebody sits before a display and waits for the page."""
-    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return bool(display) and sys.stdout.isatty()

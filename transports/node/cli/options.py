@@ -89,6 +89,12 @@ def check_transport_name(name: str) -> None:
     resolve(name)
 
 
+def has_display() -> bool:
+    """Whether somebody sits before a display, at a terminal, and waits for a page."""
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(display) and sys.stdout.isatty()
+
+
 def search_here() -> None:
     """As with `python -m`: a module of the user's own lies where he is."""
     if "" not in sys.path and os.getcwd() not in sys.path:

@@ -8,6 +8,7 @@ import threading
 import click
 
 from transports.node.cli.failures import Failure, Interrupted
+from transports.node.cli.options import has_display
 
 
 @click.command("play")
@@ -18,8 +19,13 @@ from transports.node.cli.failures import Failure, Interrupted
     metavar="PORT",
     help="Of 127.0.0.1 and ::1.  [default: a free one]",
 )
-@click.option("--open/--no-open", "opens", default=True, help="Open the page in a browser, or not.")
-def play(port: int, opens: bool) -> None:
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=None,
+    help="Open the page in a browser.  [default: where there is a display]",
+)
+def play(port: int, opens: bool | None) -> None:
     """Serve a page on which you play Paxos by hand, and break it.
 
     You choose which message arrives next, which is lost or doubled, who crashes, and
@@ -41,15 +47,8 @@ def play(port: int, opens: bool) -> None:
     try:
         with server.running():
             click.echo(f"the laboratory is at {server.url}   (Ctrl-C ends it)")
-            if opens:
-                _open(server.url)
+            if has_display() if opens is None else opens:
+                click.launch(server.url)
             threading.Event().wait()
     except KeyboardInterrupt as error:
         raise Interrupted(signal.SIGINT) from error
-
-
-def _open(url: str) -> None:
-    import webbrowser
-
-    if not webbrowser.open(url):
-        click.echo("no browser was found: open the address yourself", err=True)
