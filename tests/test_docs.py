@@ -174,12 +174,13 @@ def test_the_map_of_the_pages_is_complete() -> None:
     for path in docs.rglob("*.md"):
         name = path.relative_to(docs).as_posix()
         # In the site the one is the root, and the other is the README.
-        if name in ("index.md", "readme.md") or re.search(rf"\({name}[)#]", index):
+        if name in ("index.md", "readme.md"):
             continue
         own_map = path.parent / "index.md"
-        assert path.parent != docs, f"{name}: link to it from docs/index.md, where it is needed"
-        assert own_map.is_file(), f"{name}: link to it from docs/index.md, where it is needed"
-        assert f"({path.name})" in own_map.read_text(), f"{name}: link to it from {own_map}"
+        if path != own_map != docs / "index.md" and own_map.is_file():
+            assert f"({path.name})" in own_map.read_text(), f"{name}: link to it from {own_map}"
+        else:
+            assert re.search(rf"\({name}[)#]", index), f"{name}: link to it from docs/index.md"
 
 
 @pytest.mark.parametrize("package", ["paxos_core", "transports"])

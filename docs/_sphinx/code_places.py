@@ -58,6 +58,25 @@ def line_of(place: Place, root: Path) -> int:
     return found[0]
 
 
+def noticed_at(name: str, root: Path) -> tuple[str, int] | None:
+    """File and line of a wrong edit (``core/a_name``) or a test (``tests/a.py::name``) that a page
+    names; `None` if it is neither. Raises `LookupError` if there is no such.
+    """
+    part, _, test = name.partition("::")
+    if name.startswith("tests/"):
+        path, text = part, f"def {test}(" if test else ""
+    elif re.fullmatch(r"[a-z_]+/\w+", name):
+        part, _, edit = name.partition("/")
+        path, text = f"tests/mutants/data/{part}.toml", f'name = "{edit}"'
+    else:
+        return None
+    lines = (root / path).read_text().splitlines() if (root / path).is_file() else []
+    for number, line in enumerate(lines, 1):
+        if text in line:
+            return path, number
+    raise LookupError(f"{name} is not in {path}")
+
+
 def _python_extent(source: str, place: Place) -> tuple[int, int]:
     scope: ast.AST = ast.parse(source)
     for part in place.name.split("."):

@@ -2,7 +2,8 @@
 
 The pointers are those of `code_places`, as items of a list. A reader of plain
 Markdown sees the name of the function and the text; the site adds the line's
-number, what stands around it, and a link to the very line.
+number, what stands around it, and a link to the very line. What notices that a
+line is gone becomes a link as well.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Any
 
-from code_places import LANGUAGES, Place, extent_of, line_of
+from code_places import LANGUAGES, Place, extent_of, line_of, noticed_at
 from docutils import nodes
 from source_links import ROOT, SCHEME
 from sphinx.application import Sphinx
@@ -18,6 +19,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 PAGES = frozenset({"rules"})
+NOTICED = "Noticed by: "
 BEFORE = 2
 AFTER = 3
 
@@ -38,7 +40,11 @@ class ShowLines(SphinxTransform):
 
     def _show(self, item: nodes.list_item) -> None:
         paragraph = item.next_node(nodes.paragraph)
-        if paragraph is None or paragraph.astext().split(":")[0] not in LANGUAGES:
+        if paragraph is None:
+            return
+        if paragraph.astext().startswith(NOTICED):
+            self._link(paragraph)
+        if paragraph.astext().split(":")[0] not in LANGUAGES:
             return
         link = paragraph.next_node(nodes.reference)
         literals = list(paragraph.findall(nodes.literal))
@@ -50,10 +56,25 @@ class ShowLines(SphinxTransform):
         try:
             line = line_of(place, ROOT)
         except LookupError as error:
-            _logger.warning("%s", error, location=item, type="house", subtype="lines")
+            self._complain(error, item)
             return
         link["refuri"] = f"{SCHEME}{path}#L-{line}"
         item += _block(place, line, LANGUAGES[paragraph.astext().split(":")[0]])
+
+    def _link(self, paragraph: nodes.paragraph) -> None:
+        for literal in list(paragraph.findall(nodes.literal)):
+            try:
+                found = noticed_at(literal.astext(), ROOT)
+            except LookupError as error:
+                self._complain(error, paragraph)
+                continue
+            if found is not None:
+                link = nodes.reference("", "", refuri=f"{SCHEME}{found[0]}#L-{found[1]}")
+                literal.replace_self(link)
+                link += literal
+
+    def _complain(self, error: LookupError, node: nodes.Element) -> None:
+        _logger.warning("%s", error, location=node, type="house", subtype="lines")
 
 
 def _block(place: Place, line: int, language: str) -> nodes.literal_block:

@@ -111,6 +111,13 @@ def test_a_place_that_is_not_in_the_code_fails_the_build(tmp_path: Path) -> None
     assert "Acceptor.vote has 'never here' on 0 lines" in said
 
 
+def test_a_wrong_edit_that_is_not_in_the_catalogue_fails_the_build(tmp_path: Path) -> None:
+    rules = "# Rules\n\n- Noticed by: `core/half_is_a_majority`, `core/no_such_edit`; and more\n"
+    said = small_site(tmp_path, index="# Map\n\n## P\n\n[r](rules.md)\n", rules=rules)
+    assert "core/no_such_edit is not in tests/mutants/data/core.toml" in said
+    assert "half_is_a_majority" not in said
+
+
 def test_long_names_in_tables_may_break_and_stay_whole(docs_site: Path) -> None:
     page = html(docs_site, "rules")
     names = [name for name in re.findall(r"<code[^>]*>(.*?)</code>", page) if "<wbr>" in name]

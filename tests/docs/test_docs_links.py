@@ -69,6 +69,8 @@ def test_the_map_becomes_the_navigation() -> None:
         "## Two\n[a](a.md) [c](c.md) [out](../other/d.md) [web](https://x.org/e.md)\n## Three\n"
     )
     assert parts_of(text) == [("One", ["readme", "a", "in/b"]), ("Two", ["c"])]
+    with_map = f"{text}\n[in](in/index.md)\n"
+    assert parts_of(with_map) == [("One", ["readme", "a"]), ("Two", ["c"]), ("Three", ["in/index"])]
 
 
 def test_places_of_objects_are_found_in_a_page() -> None:
