@@ -77,11 +77,19 @@ class ShowLines(SphinxTransform):
         _logger.warning("%s", error, location=node, type="house", subtype="lines")
 
 
+def _ends_text(line: str) -> bool:
+    """Whether a docstring or comment ends here that began on an earlier line."""
+    return line.strip() == '"""' or ("*/" in line and "/*" not in line)
+
+
 def _block(place: Place, line: int, language: str) -> nodes.literal_block:
     """The line and its neighbours, as far as they are of the same function."""
     begin, end = extent_of(place, ROOT)
     first, last = max(line - BEFORE, begin), min(line + AFTER, end)
     lines = (ROOT / place.path).read_text().expandtabs(4).splitlines()
+    for number in range(first, line):
+        if _ends_text(lines[number - 1]):
+            first = number + 1
     shown = dedent("\n".join(lines[first - 1 : last]))
     block = nodes.literal_block(shown, shown, language=language, linenos=True, force=True)
     block["highlight_args"] = {"linenostart": first, "hl_lines": [line - first + 1]}

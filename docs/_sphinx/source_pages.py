@@ -66,7 +66,8 @@ def _way_to(app: Sphinx, name: str, path: Path) -> str:
 
 
 def _file(app: Sphinx, name: str, path: Path) -> str:
-    text = (ROOT / path).read_text(errors="replace")
+    # Line numbers stand before the text, and would move its tabs.
+    text = (ROOT / path).read_text(errors="replace").expandtabs(8)
     code = app.builder.highlighter.highlight_block(  # type: ignore[attr-defined]
         text,
         _LANGUAGES.get(path.suffix, "none"),
