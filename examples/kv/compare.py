@@ -124,7 +124,7 @@ def load() -> str:
 
 
 @click.command()
-@click.option("--requests", default=20_000, show_default=True, help="Of each test and turn.")
+@click.option("--requests", default=100_000, show_default=True, help="Of each test and turn.")
 @click.option("--pipeline", default=16, show_default=True, help="Requests sent at once (-P).")
 @click.option("--turns", default=5, show_default=True)
 def main(requests: int, pipeline: int, turns: int) -> None:
