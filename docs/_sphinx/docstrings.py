@@ -76,8 +76,18 @@ def _resolve(
     return content if node["reftype"] == "obj" else None
 
 
+def _signature(
+    app: Sphinx, what: str, name: str, found: object, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """A protocol is never made, so it has none."""
+    if what == "class" and getattr(found, "_is_protocol", False):
+        return "", ""
+    return None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("source-read", _read, priority=250)
     app.connect("missing-reference", _resolve)
+    app.connect("autodoc-process-signature", _signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
