@@ -17,6 +17,7 @@ from clusters import Recorder, make_config
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from transports._paxos_device import StatsStruct, describe_stats
 from transports.node import MetricsError, Node, open_client, open_metrics, open_node
 from transports.node.counts import WRITE_BOUNDS, LoopCounts
 from transports.node.metrics import check_metrics, collector, serving
@@ -121,6 +122,20 @@ async def test_names_labels_and_helps_follow_the_conventions(tmp_path: Path) -> 
                     assert sample.name == f"{family.name}_total"
         dropped = (await scrape(where))["paxos_frames_dropped"].samples
         assert {s.labels["cause"]: s.value for s in dropped}["malformed"] == 2
+
+
+async def test_what_the_kernel_module_counts_is_there_where_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = StatsStruct(frames_sent=3, frames_received=4, decisions=5)
+    async with serving_node(tmp_path) as (node, where):
+        assert not any(name.startswith("paxos_kernel_") for name in await scrape(where))
+        described = {"kernel": describe_stats(counted)}
+        monkeypatch.setattr(node._transport, "describe", lambda: described)
+        families = await scrape(where)
+        assert value(families, "paxos_kernel_frames_sent_total") == 3
+        assert value(families, "paxos_kernel_frames_received_total") == 4
+        assert value(families, "paxos_kernel_decisions_total") == 5
 
 
 async def test_causes_are_bounded(tmp_path: Path) -> None:
