@@ -11,7 +11,7 @@ help:
 	@echo "make view   a page that shows a leader die, and the next one find its value"
 	@echo "make play   a page to play Paxos by hand, and to break it"
 	@echo "make test   every check: types, style, import fence, tests"
-	@echo "make coverage  the core's own tests, and how much of the core they reach"
+	@echo "make coverage  the tests of core and simulator, and how much of both they reach"
 	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
 	@echo "make lint   types, style and import fence alone"
 	@echo "make docs   the documentation as a site, in build/docs"
@@ -49,12 +49,12 @@ view: setup
 play: setup
 	@$(BIN)/paxos play
 
-# The core's own tests run under coverage, and all others after them without.
+# The tests of paxos_core and its simulator run under coverage, and all others after them without.
 test: lint coverage
-	@$(BIN)/python -m pytest --ignore=tests/paxos_core
+	@$(BIN)/python -m pytest --ignore=tests/paxos_core --ignore=tests/simulation
 
 coverage: setup
-	@$(BIN)/python -m coverage run -m pytest tests/paxos_core
+	@$(BIN)/python -m coverage run -m pytest tests/paxos_core tests/simulation
 	@$(BIN)/python -m coverage report
 
 # NAMES="store/ gate" for some of them
