@@ -11,10 +11,8 @@ from laboratory_kit import wander
 
 from paxos_core.testing import run_script
 from paxos_core.testing.explore.freeze import freeze
-from paxos_core.testing.laboratory import Laboratory, Setup, Workbench, save_as_test
-from paxos_core.testing.laboratory.run import ACTIONS_MAX, FRAMES_MAX
-from paxos_core.testing.laboratory.view import view_of
-from paxos_core.testing.laboratory.workbench import BRANCHES_MAX
+from paxos_core.testing.laboratory import Laboratory, Setup, save_as_test
+from paxos_core.testing.laboratory.laboratory import ACTIONS_MAX, FRAMES_MAX
 from paxos_core.testing.script_node import ScriptError
 
 STORY = """
@@ -38,12 +36,7 @@ def whole(run: Laboratory) -> object:
         for n in nodes
     ]
     frames = [(f.source, f.target, f.data) for f in run.cluster.frames]
-    return inside, frames, sorted(map(sorted, run.cluster.cut_cables)), run.red, view_of(run)
-
-
-def shown(run: Laboratory) -> object:
-    """All that can be seen of a run that is traced."""
-    return view_of(run), run.transcript(), run.red, run.logs, run.events
+    return inside, frames, sorted(map(sorted, run.cluster.cut_cables)), run.red, run.transcript()
 
 
 def test_a_text_is_replayed() -> None:
@@ -151,7 +144,7 @@ def test_messages_on_their_way_are_bounded() -> None:
 
 
 def test_a_trace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paxos_core.testing.laboratory.run.EVENTS_MAX", 10)
+    monkeypatch.setattr("paxos_core.testing.laboratory.laboratory.EVENTS_MAX", 10)
     run = Laboratory(Setup(3), ["campaign 1"], traced=True)
     with pytest.raises(ScriptError, match="too much has happened in this run"):
         run.act("stabilize")
@@ -183,59 +176,6 @@ def test_a_cut_cable_loses_what_is_on_it_and_what_is_sent() -> None:
     run.act("heal 2 1")
     run.act("campaign 1")
     assert "1 -> 2 Prepare" in [run.pick(i) for i in range(len(run.cluster.frames))]
-
-
-# The workbench
-
-
-def test_back_and_forth_is_the_same_place() -> None:
-    bench = Workbench()
-    actions = wander(Setup(3), 3, 40).actions
-    states = [shown(bench.run)]
-    for action in actions:
-        bench.act(action)
-        states.append(shown(bench.run))
-    for state in reversed(states[:-1]):
-        bench.undo()
-        assert shown(bench.run) == state
-    with pytest.raises(ScriptError, match="nothing to take back"):
-        bench.undo()
-    bench.go_to(len(actions))
-    assert shown(bench.run) == states[-1]
-    bench.go_to(10)
-    bench.redo()
-    assert shown(bench.run) == states[11]
-    bench.act("hold 1") if not bench.run.cluster.nodes[1].holding else bench.act("sync 1")
-    with pytest.raises(ScriptError, match="nothing to do again"):
-        bench.redo()
-
-
-def test_a_branch_goes_its_own_way() -> None:
-    bench = Workbench()
-    bench.act("campaign 1")
-    bench.fork()
-    assert bench.view()["branch"] == 2
-    bench.act("deliver 1 -> 2 Prepare")
-    there = shown(bench.run)
-    bench.select(1)
-    assert bench.run.actions == ["campaign 1"]
-    bench.select(2)
-    assert shown(bench.run) == there
-    bench.close(2)
-    assert bench.branch.number == 1
-    with pytest.raises(ScriptError, match="the only run"):
-        bench.close(1)
-    with pytest.raises(ScriptError, match="no run 2"):
-        bench.select(2)
-
-
-def test_branches_are_bounded() -> None:
-    bench = Workbench()
-    for _ in range(BRANCHES_MAX - 1):
-        bench.fork()
-    with pytest.raises(ScriptError, match="close one first"):
-        bench.fork()
-    assert len(bench.view()["branches"]) == BRANCHES_MAX
 
 
 # Saved tests

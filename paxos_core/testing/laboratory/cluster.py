@@ -14,7 +14,7 @@ from paxos_core.ready import Decided, Event
 from paxos_core.replica import Replica
 from paxos_core.testing.laboratory.judges import JUDGES
 from paxos_core.testing.laboratory.lights import Lights
-from paxos_core.testing.laboratory.rules import take_out
+from paxos_core.testing.laboratory.removable import take_out
 from paxos_core.testing.laboratory.setup import Setup
 from paxos_core.testing.script_cluster import ScriptCluster
 from paxos_core.testing.script_node import NodeWatcher

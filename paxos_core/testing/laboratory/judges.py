@@ -9,9 +9,17 @@ from paxos_core.describe import describe_value
 from paxos_core.durable import DurableState, Promised, Record, Snapshot, Voted
 from paxos_core.messages import Accept, Accepted, Message, Prepare, Promise
 from paxos_core.ready import Decided
-from paxos_core.testing.laboratory import names
-from paxos_core.testing.laboratory.ballot_box import Ballots, Choice, Proposal
-from paxos_core.testing.laboratory.lights import Judge
+from paxos_core.testing.laboratory.ballots import Ballots, Choice, Proposal
+from paxos_core.testing.laboratory.lights import (
+    DURABLE,
+    LATER_BALLOTS,
+    LOGS,
+    ONE_PROPOSAL,
+    ONE_VALUE,
+    PROMISES,
+    PROPOSED,
+    Judge,
+)
 from paxos_core.types import Ballot, NodeId, Slot, format_ballot
 
 
@@ -22,7 +30,7 @@ def _ballot(ballot: Ballot) -> str:
 class OneValuePerSlot(Judge):
     """Agreement (Paxos Made Simple, 2.1, safety): no slot has two chosen values."""
 
-    name = names.ONE_VALUE
+    name = ONE_VALUE
     means = "For each slot of the log one value is chosen, whoever is asked."
 
     def __init__(self, ballots: Ballots) -> None:
@@ -49,7 +57,7 @@ class LaterBallots(Judge):
     issued by any proposer has value v."
     """
 
-    name = names.LATER_BALLOTS
+    name = LATER_BALLOTS
     means = "Once a value is chosen, every higher ballot proposes that value (P2b, P2c)."
 
     def sent(self, node: NodeId, message: Message) -> None:
@@ -75,7 +83,7 @@ class LaterBallots(Judge):
 class OneProposal(Judge):
     """Different proposals have different numbers (2.2)."""
 
-    name = names.ONE_PROPOSAL
+    name = ONE_PROPOSAL
     means = "A ballot proposes one value for a slot, and never a second one."
 
     def sent(self, node: NodeId, message: Message) -> None:
@@ -94,7 +102,7 @@ class OneProposal(Judge):
 class PromisesNeverRegress(Judge):
     """P1a (2.2): nothing is accepted below a ballot that was promised. Not after a crash either."""
 
-    name = names.PROMISES
+    name = PROMISES
     means = "A node that has promised a ballot never answers a lower one, not after a crash either."
 
     def __init__(self, ballots: Ballots) -> None:
@@ -126,7 +134,7 @@ class PromisesNeverRegress(Judge):
 class DurableBeforeSent(Judge):
     """2.5: an acceptor's answer is in stable storage before it is sent."""
 
-    name = names.DURABLE
+    name = DURABLE
     means = "A promise or a vote is on the disk of its node before anybody hears of it."
 
     def __init__(self, ballots: Ballots) -> None:
@@ -168,7 +176,7 @@ class DurableBeforeSent(Judge):
 class LogsArePrefixes(Judge):
     """What applications see: of any two logs the shorter is the beginning of the longer."""
 
-    name = names.LOGS
+    name = LOGS
     means = "Of any two nodes' logs the shorter is the beginning of the longer."
 
     def __init__(self, ballots: Ballots) -> None:
@@ -199,7 +207,7 @@ class LogsArePrefixes(Judge):
 class OnlyProposed(Judge):
     """Validity (2.1, safety): what is chosen was proposed by somebody."""
 
-    name = names.PROPOSED
+    name = PROPOSED
     means = "Nothing is voted for or decided that nobody asked for; a no-op fills a gap."
 
     def __init__(self, ballots: Ballots) -> None:

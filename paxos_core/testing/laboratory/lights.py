@@ -10,14 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from paxos_core.durable import DurableState, Record, Snapshot
 from paxos_core.messages import Accept, Accepted, Message
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import Decided, Event
-from paxos_core.testing.laboratory.ballot_box import Ballots, Choice
+from paxos_core.testing.laboratory.ballots import Ballots, Choice
 from paxos_core.types import NodeId
+
+ONE_VALUE: Final = "one value per slot"
+LATER_BALLOTS: Final = "later ballots propose the chosen value"
+ONE_PROPOSAL: Final = "one value per ballot and slot"
+PROMISES: Final = "promises never regress"
+DURABLE: Final = "durable before sent"
+LOGS: Final = "logs are prefixes of one another"
+PROPOSED: Final = "only proposed values"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from paxos_core.testing.laboratory import names
-from paxos_core.testing.laboratory.rules import (
+from paxos_core.testing.laboratory.laboratory import Laboratory
+from paxos_core.testing.laboratory.lights import (
+    ONE_PROPOSAL,
+    ONE_VALUE,
+)
+from paxos_core.testing.laboratory.removable import (
     HIGHEST_ACCEPTED,
     MEETING_QUORUMS,
     PROMISE_CHECK,
     SYNC_FIRST,
 )
-from paxos_core.testing.laboratory.run import Laboratory
 from paxos_core.testing.laboratory.search import Scope, Search
 from paxos_core.testing.laboratory.setup import Setup
 from paxos_core.testing.script_node import ScriptError
@@ -106,7 +109,7 @@ _ALL: Final = (
         "Nodes 1 and 2 have voted for blue in ballot 1.1, and two of three are a quorum: blue is "
         "chosen for slot 0. A new leader does not look at the votes that its promises show. "
         "Have another value chosen for the same slot.",
-        names.ONE_VALUE,
+        ONE_VALUE,
         5,
         (
             "Two nodes have to vote for the other value, and one of them knows blue.",
@@ -121,7 +124,7 @@ _ALL: Final = (
         "Half and half",
         "Four nodes; two of them elect a leader, and two decide. Bring about that two values are "
         "chosen for slot 0. Nobody need crash, and nothing need be lost.",
-        names.ONE_VALUE,
+        ONE_VALUE,
         10,
         (
             "With two of four there are quorums that have no node in common.",
@@ -141,7 +144,7 @@ _ALL: Final = (
         "Acceptors forget what they promised, and answer whoever asks, in whatever ballot. A "
         "leader still proposes the highest vote that it was shown. Have two values chosen for "
         "slot 0.",
-        names.ONE_VALUE,
+        ONE_VALUE,
         10,
         (
             "A leader that was shown no vote is free to propose what it likes.",
@@ -156,7 +159,7 @@ _ALL: Final = (
         "Said, and lost",
         "Node 1 leads. Nodes tell their votes before the disk has them, and the disk of node 2 is "
         "slow: what it is given it does not finish. Have two values chosen for slot 0.",
-        names.ONE_VALUE,
+        ONE_VALUE,
         9,
         (
             "A crash takes what the disk has not finished.",
@@ -177,7 +180,7 @@ _ALL: Final = (
         "One ballot, two values",
         "Nodes speak before the disk has finished, and the disk of node 1 is slow. Bring about "
         "that node 1 proposes two values in one and the same ballot.",
-        names.ONE_PROPOSAL,
+        ONE_PROPOSAL,
         10,
         (
             "A node takes the next ballot above all that it has heard of.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from paxos_core.testing.laboratory.run import Laboratory
+from paxos_core.testing.laboratory.laboratory import Laboratory
 
 _TEMPLATE: Final = '''"""A run of the real core, saved by `paxos play`. Run it with: pytest {name}
 

@@ -25,8 +25,8 @@ from paxos_core.messages import Accept, Accepted, Message
 from paxos_core.ready import Decided, Event
 from paxos_core.testing.explore.freeze import freeze, stop_clocks
 from paxos_core.testing.laboratory.judges import JUDGES
+from paxos_core.testing.laboratory.laboratory import Laboratory
 from paxos_core.testing.laboratory.lights import Judge, Lights
-from paxos_core.testing.laboratory.run import Laboratory
 from paxos_core.testing.script_node import ScriptNode
 from paxos_core.types import NodeId
 

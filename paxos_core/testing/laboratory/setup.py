@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paxos_core.quorum import QuorumSystem
-from paxos_core.testing.laboratory.rules import MEETING_QUORUMS, RULES, LooseQuorums
+from paxos_core.testing.laboratory.removable import MEETING_QUORUMS, REMOVABLE, LooseQuorums
 from paxos_core.testing.script_node import ScriptError
 
 NODES_MAX: Final = 5
@@ -27,9 +27,9 @@ class Setup:
     def __post_init__(self) -> None:
         if not 1 <= self.nodes <= NODES_MAX:
             raise ScriptError(f"a cluster has 1 to {NODES_MAX} nodes here, not {self.nodes}")
-        unknown = sorted(self.without - RULES.keys())
+        unknown = sorted(self.without - REMOVABLE.keys())
         if unknown:
-            raise ScriptError(f"there is no rule {unknown[0]!r}; there are {', '.join(RULES)}")
+            raise ScriptError(f"there is no rule {unknown[0]!r}; there are {', '.join(REMOVABLE)}")
         try:
             self.make_quorums()
         except ValueError as error:
@@ -48,7 +48,7 @@ class Setup:
             if size is not None:
                 words.append(f"{name}={size}")
         if self.without:
-            words.append("without=" + ",".join(rule for rule in RULES if rule in self.without))
+            words.append("without=" + ",".join(rule for rule in REMOVABLE if rule in self.without))
         return " ".join(words)
 
 

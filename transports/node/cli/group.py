@@ -63,7 +63,7 @@ COMMANDS: Final[dict[str, Entry]] = {
         "Run simulated clusters with faults, and check every invariant after every step.",
     ),
     "play": Entry(
-        "transports.node.cli.play:play",
+        "transports.viewer.play.cli:play",
         "Serve a page on which you play Paxos by hand, and break it.",
     ),
     "check-history": Entry(

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from paxos_core.testing.laboratory import PUZZLES, RULES, Workbench
+from paxos_core.testing.laboratory import PUZZLES, REMOVABLE
 from paxos_core.testing.laboratory.saved import FILE_NAME
-from paxos_core.testing.laboratory.workbench import describe_puzzle
 from paxos_core.testing.script_node import ScriptError
 from transports.viewer.play.tracing import TraceFeed
+from transports.viewer.play.workbench import Workbench, describe_puzzle
 
 OK: Final = 200
 WRONG: Final = 400
@@ -149,7 +149,7 @@ class Session:
             **self._view(asked),
             "rules": [
                 {"name": r.name, "title": r.title, "says": r.says, "without": r.without}
-                for r in RULES.values()
+                for r in REMOVABLE.values()
             ],
             "puzzles": [describe_puzzle(puzzle) for puzzle in PUZZLES.values()],
         }

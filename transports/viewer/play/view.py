@@ -6,8 +6,8 @@ from typing import Any
 
 from paxos_core.describe import describe_message, describe_record, describe_value
 from paxos_core.testing.laboratory.judges import JUDGES
-from paxos_core.testing.laboratory.rules import RULES
-from paxos_core.testing.laboratory.run import FRAMES_MAX, Laboratory
+from paxos_core.testing.laboratory.laboratory import FRAMES_MAX, Laboratory
+from paxos_core.testing.laboratory.removable import REMOVABLE
 from paxos_core.testing.script_node import ScriptNode
 from paxos_core.types import NodeId, format_ballot
 
@@ -37,7 +37,7 @@ def _setup(run: Laboratory) -> dict[str, Any]:
         "nodes": run.setup.nodes,
         "phase1": quorums.phase1,
         "phase2": quorums.phase2,
-        "without": [name for name in RULES if name in run.setup.without],
+        "without": [name for name in REMOVABLE if name in run.setup.without],
     }
 
 

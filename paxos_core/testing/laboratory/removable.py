@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from paxos_core.acceptor import Acceptor
-from paxos_core.durable import Voted
 from paxos_core.messages import Accept, Message, Prepare, Vote
 from paxos_core.proposer import Proposer
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import Outbox
 from paxos_core.replica import Replica
-from paxos_core.testing.laboratory import names
+from paxos_core.testing.laboratory.lights import (
+    DURABLE,
+    LATER_BALLOTS,
+    LOGS,
+    ONE_PROPOSAL,
+    ONE_VALUE,
+    PROMISES,
+)
 from paxos_core.types import NodeId
 
 PROMISE_CHECK: Final = "promise-check"
@@ -27,7 +33,7 @@ SYNC_FIRST: Final = "sync-first"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Removable:
     """A rule of the protocol that can be left out."""
 
     name: str
@@ -41,38 +47,38 @@ class Rule:
     """The lights that can turn red without it; all others stay green."""
 
 
-_AGREEMENT: Final = (names.LATER_BALLOTS, names.ONE_VALUE, names.LOGS)
+_AGREEMENT: Final = (LATER_BALLOTS, ONE_VALUE, LOGS)
 
-RULES: Final[dict[str, Rule]] = {
+REMOVABLE: Final[dict[str, Removable]] = {
     rule.name: rule
     for rule in (
-        Rule(
+        Removable(
             PROMISE_CHECK,
             "Promise check",
             "An acceptor that has promised a ballot answers nothing below it any more.",
             "An acceptor forgets what it promised: it promises and votes in any ballot.",
-            (names.PROMISES, *_AGREEMENT),
+            (PROMISES, *_AGREEMENT),
         ),
-        Rule(
+        Removable(
             HIGHEST_ACCEPTED,
             "Highest accepted value",
             "A new leader proposes the value with the highest ballot that its promises show.",
             "A new leader does not look at the votes in its promises, and proposes its own value.",
             _AGREEMENT,
         ),
-        Rule(
+        Removable(
             MEETING_QUORUMS,
             "Quorums that meet",
             "Every phase 1 quorum has a node in common with every phase 2 quorum.",
             "Any sizes will do: two of four elect a leader, and the other two decide without it.",
             _AGREEMENT,
         ),
-        Rule(
+        Removable(
             SYNC_FIRST,
             "Sync before you speak",
             "A promise or a vote is on the disk before anybody is told of it.",
             "A node tells its promises and votes at once, and its disk may follow or not.",
-            (names.DURABLE, names.PROMISES, names.ONE_PROPOSAL, *_AGREEMENT),
+            (DURABLE, PROMISES, ONE_PROPOSAL, *_AGREEMENT),
         ),
     )
 }
@@ -113,18 +119,19 @@ class CarelessAcceptor(Acceptor):
         return True
 
     def vote(self, accept: Accept) -> bool:
-        """Vote, also where the last vote was in a higher ballot."""
-        slot = accept.slot
-        if slot < self.watermark:
-            return self._log.get(slot) == (accept.checksum, accept.value)
-        if slot >= self.watermark + self._vote_slots_max:
-            return False
-        known = self.votes.get(slot)
-        if known is not None and known.ballot == accept.ballot:
-            return known.checksum == accept.checksum and known.value == accept.value
-        self.votes[slot] = Vote(slot, accept.ballot, accept.checksum, accept.value)
-        self._outbox.record(Voted(slot, accept.ballot, accept.checksum, accept.value))
-        return True
+        """Vote, also where the last vote was in a higher ballot.
+
+        The acceptor votes as ever, with what it checks forgotten: its promise for the
+        length of the vote, and a higher vote for good, since this one takes its place.
+        """
+        known = self.votes.get(accept.slot)
+        if known is not None and known.ballot > accept.ballot:
+            del self.votes[accept.slot]
+        promised, self.promised = self.promised, accept.ballot
+        try:
+            return super().vote(accept)
+        finally:
+            self.promised = promised
 
 
 class DeafProposer(Proposer):

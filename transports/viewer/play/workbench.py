@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from paxos_core.testing.laboratory.laboratory import Laboratory
 from paxos_core.testing.laboratory.puzzles import PUZZLES, Puzzle
-from paxos_core.testing.laboratory.run import Laboratory
 from paxos_core.testing.laboratory.saved import save_as_test
 from paxos_core.testing.laboratory.search import STATES_MAX, Report, Search
 from paxos_core.testing.laboratory.setup import Setup, read_setup
-from paxos_core.testing.laboratory.view import view_of
 from paxos_core.testing.script_node import ScriptError
+from transports.viewer.play.view import view_of
 
 BRANCHES_MAX: Final = 12
 SLICE_TRANSITIONS: Final = 2_000
