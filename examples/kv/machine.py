@@ -27,7 +27,8 @@ REPLY_BYTES_MAX: Final = 24 << 10
 """Of MGET, and of a batch but for its last reply: the session table takes 32 KiB."""
 COUNT: Final = Struct(">H")
 BATCH_MAX: Final = 1 << 14
-
+STALE_MAX: Final = 64
+"""Ends of keys that have another one by now, beyond as many as there are keys that end."""
 
 Stamp = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 _COMMAND: Final = msgspec.msgpack.Decoder(tuple[Stamp, Literal[2, 3], list[list[bytes]]])
@@ -119,6 +120,10 @@ class Store:
     def _end_at(self, key: bytes, end_ms: int) -> None:
         self._ends[key] = end_ms
         heappush(self._due, (end_ms, key))
+        if len(self._due) > 2 * len(self._ends) + STALE_MAX:
+            # A key that is set again and again leaves an end behind each time.
+            self._due = [(end, known) for known, end in self._ends.items()]
+            heapify(self._due)
 
     def _shown(self, key: bytes) -> bytes:
         value = self._values.get(key)

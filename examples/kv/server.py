@@ -21,6 +21,7 @@ from transports.node.client import ClientError
 
 READ_BYTES = 1 << 16
 CONNECTIONS_MAX = 1000
+NOT_READ = "ERR the cluster cannot read this server's commands: is its clock set?"
 HEAD_BYTES = 16
 """More than msgpack puts before an argument, a request or all of them."""
 WRITE_SECONDS = 30.0
@@ -107,6 +108,9 @@ class Server:
                 pack(self._clock_ms(), requests[:count], session.version)
             )
             done, said = unpack_result(result)
+            if done == 0:
+                replies += [resp.error(NOT_READ)] * len(requests)
+                return
             replies.append(said)
             requests = requests[done:]
 

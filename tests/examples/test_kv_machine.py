@@ -7,7 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from examples.kv.machine import REPLY_BYTES_MAX, VALUE_BYTES_MAX, Store, pack, unpack_result
+from examples.kv.machine import (
+    REPLY_BYTES_MAX,
+    STALE_MAX,
+    VALUE_BYTES_MAX,
+    Store,
+    pack,
+    unpack_result,
+)
 
 LOADED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Time says nothing on a machine that is shared."""
@@ -67,6 +74,16 @@ def test_a_key_ends_when_the_log_says_so() -> None:
     talk.now_ms += 1
     assert talk("GET a") == "$-1"
     assert talk("DBSIZE") == ":0"
+
+
+def test_a_key_that_is_set_again_and_again_leaves_little_behind() -> None:
+    talk = Talk()
+    talk("SET b 1 EX 10")
+    for _ in range(10 * STALE_MAX):
+        talk("SET a 1 EX 10")
+    assert len(talk.store._due) <= 2 * 2 + STALE_MAX
+    talk.now_ms += 10_001
+    assert talk("EXISTS a b") == ":0"
 
 
 def test_time_only_goes_forward() -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ NODES = {1: "hub/1", 2: "hub/2", 3: "hub/3"}
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[int]:
+async def serving(clock_ms: Callable[[], int] | None = None) -> AsyncIterator[int]:
     """Three nodes and the server in this process; its port."""
     config = ClusterConfig(NODES, transport="memory", store="memory")
     async with AsyncExitStack() as stack:
@@ -32,7 +32,7 @@ async def serving() -> AsyncIterator[int]:
             await stack.enter_async_context(open_node(config, node, Store(), first_start=True))
         client = await stack.enter_async_context(open_client(config))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        handler = Server(client).handle
+        handler = Server(client, clock_ms).handle
         listeners = await nursery.start(partial(trio.serve_tcp, handler, 0, host="127.0.0.1"))
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
@@ -68,6 +68,12 @@ async def test_a_pipeline_is_answered_in_order() -> None:
         )
         await say(stream, b"QUIT\r\n", b"+OK\r\n")
         assert await stream.receive_some() == b""
+
+
+async def test_a_clock_before_1970_is_an_error_and_no_endless_loop() -> None:
+    error = b"-ERR the cluster cannot read this server's commands: is its clock set?\r\n"
+    async with serving(lambda: -1) as port, connect(port) as stream:
+        await say(stream, b"SET a 1\r\nGET a\r\n", 2 * error)
 
 
 async def test_replies_that_need_several_commands_of_the_log() -> None:
