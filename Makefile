@@ -42,9 +42,10 @@ setup: $(VENV)/.ready
 demo: setup
 	@$(BIN)/paxos demo
 
-# FILE for a run of your own: a trace, or a script
+# FILE for a run of your own: a trace, or a script; its page lies beside it
 view: setup
-	@$(BIN)/paxos view $(FILE)
+	@mkdir -p build
+	@$(BIN)/paxos view $(or $(FILE),-o build/paxos-leader-dies.html)
 
 play: setup
 	@$(BIN)/paxos play

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise, permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from paxos_core.codec import KINDS
 from paxos_core.testing.chance import Chance
@@ -14,6 +14,8 @@ from paxos_core.testing.plan import TICK_UNITS, Fault
 if TYPE_CHECKING:
     from paxos_core.testing.members import SimulatedNode
     from paxos_core.testing.simulator import Simulation
+
+NODE_FAULTS: Final = ("crash", "armed", "pause", "slowdisk", "jump", "drift")
 
 
 class FaultRunner:
@@ -32,12 +34,13 @@ class FaultRunner:
             return
         simulation = self._simulation
         chance = Chance(fault.dice)
-        simulation.say(f"fault {fault.index} {fault.kind} for {fault.duration}")
+        node = self._target(chance) if fault.kind in (*NODE_FAULTS, *DISK_FAULTS) else None
+        simulation.say_fault(fault, node)
         match fault.kind:
-            case "crash" | "armed" | "pause" | "slowdisk" | "jump" | "drift":
-                self._begin_at_node(fault, self._target(chance), chance)
-            case kind if kind in DISK_FAULTS:
-                if not self.disks.begin(fault, self._target(chance), chance):
+            case kind if node is not None and kind in NODE_FAULTS:
+                self._begin_at_node(fault, node, chance)
+            case _ if node is not None:
+                if not self.disks.begin(fault, node, chance):
                     simulation.say("the quorums can spare no disk: it is left out")
                     return
             case "die":

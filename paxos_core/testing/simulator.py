@@ -36,7 +36,14 @@ from paxos_core.testing.machine import Ledger
 from paxos_core.testing.members import CLUSTER, SimulatedNode
 from paxos_core.testing.network import Network
 from paxos_core.testing.options import Options
-from paxos_core.testing.plan import TICK_UNITS, UNITS_PER_SECOND, Plan, draw_plan, redraw_plan
+from paxos_core.testing.plan import (
+    TICK_UNITS,
+    UNITS_PER_SECOND,
+    Fault,
+    Plan,
+    draw_plan,
+    redraw_plan,
+)
 from paxos_core.testing.seats import Seats
 from paxos_core.testing.sessions import table_digest
 from paxos_core.testing.storage import read_disk
@@ -189,6 +196,10 @@ class Simulation:
         """A line of the trace, if there is one."""
         if self.trace is not None:
             self.trace(f"{self.step:6} {self.now:7} {text}")
+
+    def say_fault(self, fault: Fault, node: SimulatedNode | None) -> None:
+        """`fault` begins; at `node`, where it is of one."""
+        self.say(f"fault {fault.index} {fault.kind} for {fault.duration}")
 
     # Nodes
 

@@ -16,11 +16,12 @@ from paxos_core.messages import Message
 from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.testing.cores import MakeCore
 from paxos_core.testing.failure import SimulationFailure
+from paxos_core.testing.fault_words import fault_text
 from paxos_core.testing.history import History
 from paxos_core.testing.members import SimulatedNode
 from paxos_core.testing.network import Deliver, Network, Pair, Rates
 from paxos_core.testing.options import Options
-from paxos_core.testing.plan import TICK_UNITS, Plan, draw_plan
+from paxos_core.testing.plan import TICK_UNITS, Fault, Plan, draw_plan
 from paxos_core.testing.simulator import Simulation
 from paxos_core.trace.recorder import NotingCodec, Recorder, Sink, TracedFrame, ident_of
 from paxos_core.trace.shape import header
@@ -28,8 +29,14 @@ from paxos_core.trace.tracer import TracedLog
 from paxos_core.types import NODE_MAX, NodeId
 
 NAMES: Final = {number: kind.__name__ for kind, number in KINDS.items()}
-TOLD: Final = ("fault ", "all is healed", "but for ", "round ")
-"""How lines begin that are the simulator's own doing; others are events already."""
+TOLD: Final = {
+    "all is healed": "all faults end: from here on everything has to come right",
+    "but for ": "but some links stay cut until there is a leader",
+    "round ": "faults and load begin anew",
+    "the quorums can spare": "it is left out: the quorums cannot spare one more disk",
+}
+"""How lines begin that are the simulator's own doing, and what they mean; others are events
+already."""
 
 
 class TracedNetwork(Network):
@@ -160,8 +167,13 @@ class TracedSimulation(Simulation):
 
     def say(self, text: str) -> None:
         """What the simulator does itself is an event too."""
-        if text.startswith(TOLD):
-            self.recorder.network("fault", text=_in_ticks(text))
+        for begin, told in TOLD.items():
+            if text.startswith(begin):
+                self.recorder.network("fault", text=told)
+
+    def say_fault(self, fault: Fault, node: SimulatedNode | None) -> None:
+        """In words for people."""
+        self.recorder.network("fault", text=fault_text(fault, node.id if node else None))
 
     # Nodes
 
@@ -220,14 +232,6 @@ class TracedSimulation(Simulation):
         for ident, entry in before.items():
             if ident not in kept and isinstance(entry[4], bytes):
                 tell_loss(self.recorder, entry[4], "all that is late is lost, so that all is well")
-
-
-def _in_ticks(text: str) -> str:
-    """What is said of a fault, with its time as `at` has it."""
-    head, found, units = text.rpartition(" for ")
-    if not (found and text.startswith("fault ") and units.isdecimal()):
-        return text
-    return f"{head} for {int(units) / TICK_UNITS:g} ticks"
 
 
 def trace_seed(options: Options, sink: Sink, make_core: MakeCore | None = None) -> History:

@@ -124,6 +124,7 @@ def test_the_keyboard_alone_does_everything(show: Any) -> None:
     press("h")
     assert not page.get_by_label("heartbeats").is_checked()
     press("h")
+    copied = step_of(page)
     press("?")
     assert page.get_by_role("dialog").is_visible()
     press("ArrowRight")

@@ -94,7 +94,7 @@ def row_of(state: Any) -> Row | None:
         role = f"follows {status.leader}"
     votes = dict(core._acceptor.votes)
     last = max(votes, default=None)
-    accepted = "-"
+    accepted = f"forgotten below {status.watermark}" if status.watermark else "-"
     if last is not None:
         vote = votes[last]
         accepted = f"{last}: {value_text(vote.value)} ({format_ballot(vote.ballot)})"

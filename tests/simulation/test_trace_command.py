@@ -10,6 +10,10 @@ from campaign_cases import run_command
 from teeth import BREAKS
 
 from paxos_core.testing import Options, simulate
+from paxos_core.testing.disk_faults import DISK_FAULTS, LOSING
+from paxos_core.testing.fault_words import fault_text
+from paxos_core.testing.faults import NODE_FAULTS
+from paxos_core.testing.plan import EVENT_KINDS, TICK_UNITS, Fault
 from paxos_core.testing.tracing import trace_seed
 from paxos_core.trace import Trace, read_trace
 
@@ -89,3 +93,22 @@ def test_python_and_c_give_the_same_reasons() -> None:
         for core, lines in told.items():
             trace_seed(Options(seed, core=core, without=without), lines.append, make_of(core))
         assert [e.get("why") for e in told["c"][1:]] == [e.get("why") for e in told["python"][1:]]
+
+
+def test_a_fault_is_told_so_that_a_reader_needs_no_code() -> None:
+    texts: set[str] = set()
+    for seed in range(8):
+        trace_seed(Options(seed), lambda line: texts.add(line.get("text", "")))
+    faults = [text for text in texts if " ticks" in text]
+    assert len(faults) > 10
+    assert not [text for text in texts if text.startswith("fault ") or "None" in text]
+    assert any(text.startswith("the network is split in two for ") for text in texts)
+    assert "all faults end: from here on everything has to come right" in texts
+
+
+@pytest.mark.parametrize("kind", EVENT_KINDS)
+def test_every_kind_of_fault_has_its_words(kind: str) -> None:
+    at_one = kind in (*NODE_FAULTS, *DISK_FAULTS)
+    text = fault_text(Fault(3, kind, 0, 14 * TICK_UNITS, 1), 2 if at_one else None)
+    assert ("node 2" in text) is at_one
+    assert "14 ticks" in text or kind in (*LOSING, "failsync", "die")

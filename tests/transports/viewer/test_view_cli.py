@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import click
@@ -138,3 +139,13 @@ def test_a_trace_of_too_many_lines_is_cut(
     monkeypatch.setattr(sources, "LINES_MAX", 9)
     assert view(capsys, "run.trace")[0] == 0
     assert "only the first 9 lines were read" in Path("run.html").read_text()
+
+
+def test_the_makefile_leaves_nothing_in_a_clone_but_in_its_build_directory() -> None:
+    root = Path(__file__).parents[3]
+    for given, wanted in (([], "-o build/"), (["FILE=my.trace"], "view my.trace")):
+        told = subprocess.run(
+            ["make", "-n", "-C", str(root), "view", *given], capture_output=True, text=True,
+            check=True,
+        ).stdout  # fmt: skip
+        assert wanted in told

@@ -55,14 +55,14 @@
       this.play = pv.button('', () => player.toggle(), { class: 'pv-play' });
       this._playing(false);
       this.slider = pv.el('input', { type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'Step' });
-      this.slider.addEventListener('input', act(() => player.goTo(Number(this.slider.value))));
+      this.slider.addEventListener('input', act(() => player.goToShown(Number(this.slider.value))));
       this.place = pv.el('output', { class: 'pv-place' });
       return pv.el('div', { class: 'pv-bar', role: 'group', 'aria-label': 'Steps' },
-        iconButton('first', act(() => player.goTo(0)), { 'aria-label': 'First step', title: 'First step (Home)' }),
+        iconButton('first', act(() => player.goToShown(0)), { 'aria-label': 'First step', title: 'First step (Home)' }),
         iconButton('back', act(() => player.move(-1)), { 'aria-label': 'Step back', title: 'Step back (\u2190)' }),
         this.play,
         iconButton('on', act(() => player.move(1)), { 'aria-label': 'Step on', title: 'Step on (\u2192)' }),
-        iconButton('last', act(() => player.goTo(this.model.length - 1)), { 'aria-label': 'Last step', title: 'Last step (End)' }),
+        iconButton('last', act(() => player.goToShown(Infinity)), { 'aria-label': 'Last step', title: 'Last step (End)' }),
         this.slider, this.place);
     }
 
@@ -74,7 +74,7 @@
     }
 
     _search() {
-      this.search = pv.el('input', { type: 'search', size: 12, maxlength: 100, placeholder: 'blue, P2c' });
+      this.search = pv.el('input', { type: 'search', size: 12, maxlength: 100, placeholder: 'Promise, P2c' });
       this.matches = pv.el('output', { class: 'pv-soft' });
       this.search.addEventListener('input', () => this._find());
       this.search.addEventListener('keydown', (event) => {

@@ -111,6 +111,15 @@
       return at < 0 ? null : this.lanesX + this.gap * (at + 0.5);
     }
 
+    /**
+     * Where an arrow from lane to lane ends if its message does not arrive: about a third of the
+     * way, and always half-way between two lanes, since on a lane it would be that node's doing.
+     */
+    between(from, to) {
+      const lanes = Math.round(Math.abs(to - from) / this.gap);
+      return from + Math.sign(to - from) * this.gap * (Math.floor(lanes * 0.35) + 0.5);
+    }
+
     /** Where a pair's cut is drawn. */
     cutX(pair) {
       const at = Math.min(this.model.cutPairs.indexOf(pair), TRACKS_MAX - 1);

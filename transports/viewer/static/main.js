@@ -39,7 +39,10 @@
       this.player = new pv.Player(model, this.diagram, (step) => this._show(step));
       this.help = new pv.Help();
       this.controls = new pv.Controls(byId('pv-controls'), this.player, {
-        onFilter: (filter) => this.diagram.setFilter(filter),
+        onFilter: (filter) => {
+          this.diagram.setFilter(filter);
+          this.player.goToShown(this.player.step);
+        },
         onExport: () => this.save(),
         onHelp: () => this.help.open(),
         extras: byId('pv-extras'),
@@ -50,7 +53,8 @@
         new pv.NodesPanel(byId('pv-nodes'), model),
         new pv.SlotsPanel(byId('pv-slots'), model, this.diagram.look.colour),
         new pv.TablePanel(byId('pv-table'), model, { onStep }),
-        new pv.StepPanel(byId('pv-step'), model, { onSelect, details: byId('pv-details') }),
+        new pv.StepPanel(byId('pv-step'), model, { onSelect, details: byId('pv-details'),
+          selectTitle: 'Show its fields and bytes' }),
       ];
     }
 
@@ -102,7 +106,7 @@
       pv.listenToKeys({
         ArrowRight: on, ArrowDown: on, j: on, ArrowLeft: back, ArrowUp: back, k: back,
         PageDown: still(() => player.move(10)), PageUp: still(() => player.move(-10)),
-        Home: still(() => player.goTo(0)), End: still(() => player.goTo(this.model.length - 1)),
+        Home: still(() => player.goToShown(0)), End: still(() => player.goToShown(Infinity)),
         ' ': () => player.toggle(), '+': () => controls.faster(1), '=': () => controls.faster(1),
         '-': () => controls.faster(-1), '/': () => controls.focusSearch(),
         n: still(() => player.findNext(true)), N: still(() => player.findNext(false)),

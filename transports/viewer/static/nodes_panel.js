@@ -11,6 +11,7 @@
 
   const COLUMNS = ['Node', 'Role', 'Promised', 'Accepted', 'Chosen', 'Disk'];
   const BALLOTS_MAX = 3;
+  const FORGOTTEN = 'forgotten below';
 
   pv.NodesPanel = class {
     constructor(element, model) {
@@ -47,14 +48,14 @@
       const cells = [
         ['role', this._role(state), 'role' in delta || ['start', 'crash'].includes(event.kind) && here],
         ['promised', state.promised ?? '-', 'promised' in delta],
-        ['accepted', accepted(state), Boolean(delta.votes)],
+        ['accepted', accepted(state, down), Boolean(delta.votes)],
         ['chosen', down ? '-' : chosen(state), 'watermark' in delta || Boolean(delta.chosen)],
         ['disk', this._disk(node, step), false],
       ];
       return pv.el('tr', { class: `${here ? 'pv-here' : ''}${down ? ' pv-down' : ''}`, 'data-node': node },
         pv.el('th', { scope: 'row' }, String(node)),
         ...cells.map(([name, text, changed]) => pv.el('td', { 'data-cell': name,
-          class: changed ? 'pv-changed' : null, title: changed ? `${text}: changed at this step` : text }, text)));
+          class: changed ? 'pv-changed' : null, title: title(text, changed) }, text)));
     }
 
     _role(state) {
@@ -73,9 +74,17 @@
     }
   };
 
-  function accepted(state) {
+  function title(text, changed) {
+    const why = text.startsWith(FORGOTTEN) ? ': all there is chosen, so that no vote is needed any more' : '';
+    return `${text}${why}${changed ? ': changed at this step' : ''}`;
+  }
+
+  function accepted(state, down) {
     const slots = [...state.votes.keys()].sort(pv.compareSlots);
-    if (slots.length === 0) return '-';
+    if (slots.length === 0) {
+      const known = !down && state.watermark !== null && String(state.watermark) !== '0';
+      return known ? `${FORGOTTEN} ${state.watermark}` : '-';
+    }
     const last = slots[slots.length - 1];
     const vote = state.votes.get(last);
     const more = slots.length > 1 ? ` +${slots.length - 1}` : '';

@@ -149,10 +149,10 @@
     if (from === null || to === null || from === to) return null;
     const side = Math.sign(to - from);
     const half = outcome === 'lost' || outcome === 'copied';
-    const middle = (from + to) / 2;
-    const start = { x: outcome === 'again' ? middle : from, y: layout.y(span.start) };
-    const end = { x: half ? middle : to - side * 8, y: layout.y(span.end) };
-    if (life.sent === null) start.x = to - side * Math.min(40, layout.gap * 0.6);
+    const turn = layout.between(from, to);
+    const start = { x: outcome === 'again' ? turn : from, y: layout.y(span.start) };
+    const end = { x: half ? turn : to - side * 8, y: layout.y(span.end) };
+    if (life.sent === null) start.x = end.x - side * Math.min(40, layout.gap * (half ? 0.3 : 0.6));
     return { start, end, side, half };
   }
 
@@ -243,6 +243,6 @@
     const who = event.node === undefined ? '' : `${event.node} `;
     // What everybody says of the log each time is left to the step's panel.
     const text = pv.headline(model, step);
-    return who + (event.kind === 'persisted' ? text : text.replace(/,? \(?chosen below \d+\)?/g, ''));
+    return who + (pv.quotesMessages(model, step) ? text.replace(/,? \(?chosen below \d+\)?/g, '') : text);
   }
 })((globalThis.PaxosViewer ??= {}));

@@ -4,7 +4,7 @@
  *   const player = new pv.Player(model, diagram, (step) => showEverything(step));
  *   player.goTo(12); player.move(1); player.toggle(); player.setSpeed(4); player.find('blue');
  *
- * A step is always one that is shown, except where a link names a hidden one.
+ * A step is always one that is shown, except where a link or a search leads to a hidden one.
  */
 (function (pv) {
   'use strict';
@@ -37,6 +37,11 @@
       const last = this.model.length - 1;
       this.step = Math.max(0, Math.min(last, step));
       this.show(this.step);
+    }
+
+    /** To this step, or where it is hidden to the next one that is shown, or to the last. */
+    goToShown(step) {
+      this.goTo(this.diagram.move(Math.max(0, Math.min(this.model.length - 1, step)), 0));
     }
 
     /** So many shown steps on, or back. */

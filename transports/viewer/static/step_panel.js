@@ -1,9 +1,10 @@
 /**
  * What happened at the current step: where, what, why by which rule, and what followed.
  *
- *   const panel = new pv.StepPanel(element, model, {onSelect: (message) => ..., details});
+ *   const panel = new pv.StepPanel(element, model, {onSelect: (message) => ..., selectTitle, details});
  *   panel.show(step);
  *
+ * `selectTitle` is what a page's `onSelect` does with a message, for the pointer that rests on it.
  * What followed goes into the element `details`, where there is one.
  *
  * A polite live region says each step in one sentence.
@@ -13,6 +14,8 @@
 
   const LINES_MAX = 12;
   const NODES_MAX = 32;
+  // What the network did to a message that nobody got at this step.
+  const CAME = Object.assign(Object.create(null), { lose: 'lost', copy: 'doubled' });
 
   pv.StepPanel = class {
     constructor(element, model, options = {}) {
@@ -65,7 +68,7 @@
     /** The message that came, and those that left: one line for all that say the same. */
     _messages(event) {
       const got = this.model.messageOf(event);
-      const items = got ? [this._item('got', [got], 'from')] : [];
+      const items = got ? [this._item(CAME[event.kind] ?? 'got', [got], 'from')] : [];
       const sent = new Map();
       for (const message of event.sent ?? []) {
         const text = message.text || message.kind;
@@ -84,7 +87,7 @@
       const buttons = messages.slice(0, NODES_MAX).map((message) => {
         const name = `${way} ${message[way]}`;
         return pv.button(name, () => this.options.onSelect?.(message),
-          { class: 'pv-small', 'data-message': message.id, title: 'Show its fields and bytes',
+          { class: 'pv-small', 'data-message': message.id, title: this.options.selectTitle,
             'aria-label': `${word} ${name}: ${text}` });
       });
       return pv.el('li', {}, pv.el('span', { class: 'pv-way' }, word), pv.el('span', {}, text, ' ', ...buttons));

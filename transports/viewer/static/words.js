@@ -34,6 +34,13 @@
     }
   };
 
+  /** Whether the headline of a step has the text of messages in it. */
+  pv.quotesMessages = function (model, step) {
+    const event = model.event(step);
+    if (event.kind === 'tick' || event.kind === 'take') return !event.text && Boolean(event.sent?.length);
+    return ['receive', 'lose', 'copy'].includes(event.kind);
+  };
+
   /** What leaves, message by message, where one text goes to several nodes once. */
   function sending(event) {
     const to = new Map();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,10 @@ def test_each_command_has_help_with_an_example(paxos, name: str) -> None:
     assert "Example" in result.out
     assert f"  paxos {name}" in result.out
     assert max(map(len, result.out.splitlines())) <= 96
+    prose = result.out.split("Options:")[0]
+    assert not re.search(r"[\w.]  +\w", prose), "lines of the docstring differ in their indent"
+    indents = {len(line) - len(line.lstrip()) for line in prose.splitlines() if "  paxos " in line}
+    assert len(indents) <= 1
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -93,18 +93,18 @@ def simulate(
 ) -> None:
     """Run simulated clusters with faults, and check every invariant after every step.
 
-      Each seed draws a cluster, its load, and which kinds of fault it has at all. The
-      same seed is the same run, on every machine. Ends with 0 if every seed held, 1 if
-      one did not: then a line says how to repeat it; 130 after Ctrl-C and 143 after
-      SIGTERM, with what was done until then.
+    Each seed draws a cluster, its load, and which kinds of fault it has at all. The
+    same seed is the same run, on every machine. Ends with 0 if every seed held, 1 if
+    one did not: then a line says how to repeat it; 130 after Ctrl-C and 143 after
+    SIGTERM, with what was done until then.
 
-      \b
-      Examples:
-        paxos simulate --seeds 0:10000 --jobs 2
-        paxos simulate --seed 7 --print
-    paxos simulate --seed 7 --trace run.trace
-        paxos simulate --seeds 0:1000 --core mixed
-        paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
+    \b
+    Examples:
+      paxos simulate --seeds 0:10000 --jobs 2
+      paxos simulate --seed 2 --print
+      paxos simulate --seed 2 --trace run.trace
+      paxos simulate --seeds 0:1000 --core mixed
+      paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
     from paxos_core.testing import Options
     from transports.node.cli.simulate.meter import Meter
