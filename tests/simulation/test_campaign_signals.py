@@ -66,6 +66,7 @@ def wait_for_end(pids: list[int]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize(
     ("number", "word"),
     [

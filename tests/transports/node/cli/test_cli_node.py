@@ -21,6 +21,7 @@ class Adder:
 """
 
 
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_node_in_order(tmp_path: Path, number: int) -> None:
     with Cluster(tmp_path, nodes=(1,), store="memory") as cluster:
