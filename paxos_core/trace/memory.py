@@ -14,7 +14,8 @@ from paxos_core.config import ReplicaConfig
 from paxos_core.durable import Record, Voted
 from paxos_core.messages import NO_MORE, Accept, Promise, Vote
 from paxos_core.proposer import OPEN_SLOTS_MIN
-from paxos_core.types import Ballot, NodeId, Slot
+from paxos_core.trace.tally import Tally
+from paxos_core.types import NO_BALLOT, Ballot, NodeId, Slot
 
 
 class Verdict(Enum):
@@ -65,15 +66,30 @@ class Phase1:
 
 
 class Memory:
-    """The votes on record, those of this drain, and the phase 1 that is under way."""
+    """The votes on record, those of this drain, and what the node has under way itself."""
 
-    __slots__ = ("_config", "_drained", "phase1", "votes")
+    __slots__ = (
+        "_config",
+        "_drained",
+        "_forgot",
+        "asked",
+        "phase1",
+        "tally",
+        "unproposed",
+        "votes",
+    )
 
     def __init__(self, config: ReplicaConfig, votes: Mapping[Slot, Vote]) -> None:
         self._config = config
         self._drained: dict[Slot, Vote] = {}
         self.votes: dict[Slot, Vote] = dict(votes)
         self.phase1: Phase1 | None = None
+        self.unproposed: dict[Slot, Vote] = {}
+        """What the phase 1 of one that was elected in this drain has revealed."""
+        self.tally = Tally(config.quorums, config.node)
+        self.asked: Ballot = NO_BALLOT
+        """The ballot of the pre-votes whose answers still count."""
+        self._forgot = False
 
     def hear_promise(self, sender: NodeId, promise: Promise) -> Verdict:
         """A promise arrives; what the proposer does with it."""
@@ -101,6 +117,26 @@ class Memory:
         far = max(OPEN_SLOTS_MIN, 2 * self._config.limits.vote_slots_max)
         own = {**self.votes, **self._drained}.values()
         self.phase1 = Phase1(ballot, watermark, own, far)
+
+    def elect(self) -> None:
+        """It leads, and hands out its proposals at the end of the drain."""
+        self.tally.clear()
+        self.unproposed = self.phase1.revealed if self.phase1 is not None else {}
+
+    def ask(self, ballot: Ballot) -> None:
+        """Pre-votes for `ballot` left; in vain, if it stood or followed in the same drain."""
+        if not self._forgot:
+            self.asked = ballot
+
+    def stop_asking(self) -> None:
+        """It stands, or has heard of somebody who stands or leads."""
+        self.asked = NO_BALLOT
+        self._forgot = True
+
+    def end_drain(self) -> None:
+        """All that followed was handed out."""
+        self._forgot = False
+        self.unproposed = {}
 
     def end_phase1(self) -> None:
         """It leads, or has given up."""

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from paxos_core.config import ReplicaConfig
 from paxos_core.durable import Record, Snapshot
 from paxos_core.election import Role
-from paxos_core.messages import Accept, Message
+from paxos_core.messages import Accept, Accepted, Message
 from paxos_core.ready import Decided, Event
 from paxos_core.status import ReplicaStatus
 from paxos_core.trace.memory import Memory, Verdict
@@ -104,6 +104,18 @@ class Step:
         return self.before.role is Role.LEADER and self.after.role is not Role.LEADER
 
     @property
+    def gives_way(self) -> bool:
+        """Whether it was in a phase 1 of its own, and is not any more, nor leads."""
+        return self.before.role is Role.CANDIDATE and self.after.role is Role.FOLLOWER
+
+    @property
+    def counts(self) -> bool:
+        """Whether an Accepted that came is for a ballot that it leads in."""
+        message = self.given.message
+        led = self.before.role is Role.LEADER and not self.waits and self.error is None
+        return led and isinstance(message, Accepted) and message.ballot == self.before.ballot
+
+    @property
     def learnt(self) -> bool:
         """Whether the watermark moved."""
         return self.after.watermark > self.before.watermark
@@ -117,6 +129,10 @@ class Step:
             for receiver, message in self.out.messages
             if isinstance(message, kind) and to in (NO_NODE, receiver)
         ]
+
+    def silent(self, kind: type[Message]) -> bool:
+        """Whether all was handed out, and no message of this type to the sender was in it."""
+        return self.out is not None and not self.sent(kind, self.sender)
 
     @property
     def accepts(self) -> dict[Slot, Accept]:

@@ -9,7 +9,7 @@ from paxos_core import messages as m
 from paxos_core.checksum import checksum
 from paxos_core.codec import Codec, DecodeError
 from paxos_core.config import ReplicaConfig
-from paxos_core.durable import Record
+from paxos_core.durable import Record, Voted
 from paxos_core.election import Role
 from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded, Poisoned
 from paxos_core.ready import Ready
@@ -31,7 +31,7 @@ from paxos_core.trace.step import (
     Step,
 )
 from paxos_core.trace.why import explain
-from paxos_core.types import NodeId, Slot, WriteId, is_proposer
+from paxos_core.types import NO_BALLOT, NodeId, Slot, WriteId, is_proposer
 
 START_SLOTS_MAX: Final = 1000
 """Of a long log, a start shows the end."""
@@ -314,12 +314,46 @@ class TracedLog:
             }
         elif isinstance(step.given.message, m.Accept) and self._votes_now(step, step.given.message):
             memory.vote_untaken(step.given.message)
+        self._count(step)
         memory.advance(after.watermark)
+        self._ask(step)
+        if step.elected and out is None:
+            memory.elect()
+        elif out is not None:
+            memory.end_drain()
         if step.campaigns and not step.elected:
             memory.begin_phase1(after.promised, after.watermark)
         elif after.role is not Role.CANDIDATE:
             memory.end_phase1()
         return chosen
+
+    def _count(self, step: Step) -> None:
+        """Move on what is known of a leader's proposals."""
+        tally, given, message = self._memory.tally, step.given, step.given.message
+        if step.after.role is not Role.LEADER:
+            tally.clear()
+            return
+        if step.counts and isinstance(message, m.Accepted):
+            slots = tally.fresh(step.sender, message.first_slot, message.last_slot)
+            tally.count(step.sender, slots)
+        if given.kind == PERSISTED:
+            tally.count_own(given.write_id)
+        if step.elected:
+            tally.clear()
+        if step.out is not None:
+            ballot = step.after.ballot
+            own = [r.slot for r in step.out.records if isinstance(r, Voted) and r.ballot == ballot]
+            tally.propose([*step.accepts, *own])
+            tally.write(step.out.write_id, own)
+        tally.advance(step.after.watermark)
+
+    def _ask(self, step: Step) -> None:
+        """Move on what is known of the node's own pre-votes."""
+        before, after = step.before, step.after
+        if after.promised > before.promised or after.ballot not in (before.ballot, NO_BALLOT):
+            self._memory.stop_asking()
+        for question in step.sent(m.PreVote):
+            self._memory.ask(question.ballot)
 
     def _votes_now(self, step: Step, accept: m.Accept) -> bool:
         """Whether the core has voted for this, in a drain that is not over."""

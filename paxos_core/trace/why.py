@@ -8,13 +8,12 @@ one's is the event's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from paxos_core import messages as m
-from paxos_core.batch import NOOP
 from paxos_core.describe import describe_commands, printable, shorten
-from paxos_core.durable import ChosenUpTo, Promised, Voted
+from paxos_core.durable import ChosenUpTo, Voted
 from paxos_core.election import Role
 from paxos_core.errors import CommandTooLarge, NotLeader, Overloaded
 from paxos_core.ready import CaughtUp
@@ -32,10 +31,10 @@ from paxos_core.trace.step import (
     name_set,
     name_slots,
 )
-from paxos_core.trace.why_ballots import BALLOTS, BREAKS, campaign, too_soon
+from paxos_core.trace.why_ballots import BALLOTS, BREAKS, also_deposed, campaign
 from paxos_core.trace.why_catchup import CATCHUP
-from paxos_core.trace.why_values import VALUES
-from paxos_core.types import format_ballot
+from paxos_core.trace.why_values import VALUES, found_chosen
+from paxos_core.types import Slot, format_ballot
 
 VALUE_CHARACTERS_MAX: Final = 40
 GATED: Final = (m.Prepare, m.Promise, m.Accepted)
@@ -75,34 +74,49 @@ def _elected(step: Step) -> list[Clause]:
         return []
     ballot = format_ballot(step.after.ballot)
     quorum = step.config.quorums.phase1
+    text = f"leads in {ballot}, since a phase 1 quorum of {quorum} has promised it"
     phase1 = step.memory.phase1
     revealed = phase1.revealed if phase1 is not None else {}
+    return _again(step, revealed, f"{text}; ") or [("phase 2a", text)]
+
+
+def _again(step: Step, revealed: Mapping[Slot, m.Vote], begin: str) -> list[Clause]:
+    """What it proposes because its phase 1 revealed it; nothing if that is nothing."""
     again = {slot: a for slot, a in step.accepts.items() if slot in revealed}
-    top = max(again, default=-1)
-    gaps = [s for s, a in step.accepts.items() if s not in again and s < top and a.value == NOOP]
-    promised = f"leads in {ballot}, since a phase 1 quorum of {quorum} has promised it"
     left = {slot for slot in revealed if slot >= step.after.watermark} - step.accepts.keys()
     if left and step.out is not None and step.config.peers:
-        text = f"{promised}; proposes nothing for {name_set(left)}, where the quorum revealed votes"
+        text = f"{begin}proposes nothing for {name_set(left)}, where the quorum revealed votes"
+        return [("P2c", f"{text}: {BREAKS}")]
+    other = {slot for slot, a in again.items() if a.value != revealed[slot].value}
+    if other:
+        text = f"{begin}proposes for {name_set(other)} another value than the quorum revealed"
         return [("P2c", f"{text}: {BREAKS}")]
     if not again:
-        return [("phase 2a", promised)]
+        return []
+    top = max(again)
     if len(again) == 1:
         value = shorten(value_text(again[top].value), VALUE_CHARACTERS_MAX)
         voted = format_ballot(revealed[top].ballot)
         text = (
-            f"{promised}; proposes {value} for slot {top}, not a value of its own: it is the "
+            f"{begin}proposes {value} for slot {top}, not a value of its own: it is the "
             f"vote with the highest ballot, {voted}, that the quorum revealed"
         )
     else:
         text = (
-            f"{promised}; proposes for {name_set(again)} no values of its own, but for each the "
+            f"{begin}proposes for {name_set(again)} no values of its own, but for each the "
             "vote with the highest ballot that the quorum revealed"
         )
+    gaps = [slot for slot in step.accepts if slot < top and slot not in again]
     if not gaps:
         return [("P2c", text)]
     filled = f"fills {name_set(gaps)}, where the quorum revealed no vote, with a no-op"
     return [("no-op", filled), ("P2c", text)]
+
+
+def _fresh(step: Step) -> set[Slot]:
+    """What a leader proposes beyond all that its phase 1 revealed."""
+    top = max(step.memory.unproposed)
+    return {slot for slot in step.accepts if slot > top}
 
 
 def _also(step: Step) -> list[Clause]:
@@ -159,7 +173,7 @@ def _tick(step: Step) -> list[Clause]:
     clauses: list[Clause] = []
     ballot = format_ballot(step.before.ballot)
     if step.campaigns:
-        clauses.append(campaign(step))
+        clauses += campaign(step)
     elif step.deposed:
         quorums = step.config.quorums
         ticks = step.config.timing.election_ticks_min
@@ -194,14 +208,16 @@ def _canvass(step: Step) -> str:
 
 def _resent(step: Step) -> list[Clause]:
     ticks = step.config.timing.resend_ticks
-    waited = f"again, since no answer came in {ticks} ticks"
     clauses: list[Clause] = []
-    if step.accepts:
-        text = f"sends Accept for {name_set(step.accepts)} {waited}"
+    if step.accepts and not step.elected:
+        quorum = f"a phase 2 quorum of {step.config.quorums.phase2}"
+        text = f"sends Accept for {name_set(step.accepts)} again to those who have not answered: "
+        text += f"{quorum} has not accepted in {ticks} ticks"
         clauses.append(("retransmission", text))
     if step.sent(m.Prepare) and not step.campaigns:
         ballot = format_ballot(step.before.promised)
-        clauses.append(("retransmission", f"sends Prepare {ballot} {waited}"))
+        text = f"sends Prepare {ballot} again to those whose Promise is not whole"
+        clauses.append(("retransmission", f"{text} in {ticks} ticks"))
     return clauses
 
 
@@ -237,10 +253,10 @@ def _persisted(step: Step) -> list[Clause]:
     clauses: list[Clause] = []
     write = f"write {step.given.write_id} is on stable storage"
     if step.learnt and step.before.role is Role.LEADER:
-        slots = name_slots(step.before.watermark, step.after.watermark - 1)
-        quorum = step.config.quorums.phase2
-        text = f"{slots} chosen: with its own vote, a phase 2 quorum of {quorum} has accepted"
-        clauses.append(("chosen", f"finds {text}"))
+        tally, quorum = step.memory.tally, step.config.quorums.phase2
+        done = tally.chosen_with(step.config.node, tally.fresh_own(step.given.write_id))
+        text = f"with its own vote, a phase 2 quorum of {quorum} has accepted"
+        clauses.append(found_chosen(step, done, text))
     if step.out is None:
         return [*clauses, ("stable storage", f"{write}: what waited for it may leave")]
     kinds = sorted({type(x).__name__ for _, x in step.out.messages if isinstance(x, GATED)})
@@ -266,16 +282,20 @@ def _take(step: Step) -> list[Clause]:
     assert out is not None
     leads = step.after.role is Role.LEADER
     if step.campaigns:
-        clauses += [campaign(step), *too_soon(step, m.Prepare, Promised)]
+        clauses += campaign(step)
     elif step.after.promised > step.before.promised:
         text = f"promises {format_ballot(step.after.promised)}, the highest ballot so far"
-        clauses.append(("phase 1b", text))
+        clauses.append(("phase 1b", text + also_deposed(step)))
     if step.after.leader not in (step.before.leader, step.config.node, 0):
         ballot = format_ballot(step.after.ballot)
         clauses.append(("follow", f"follows node {step.after.leader}, which leads in {ballot}"))
-    if leads and step.accepts and not step.elected:
-        text = f"proposes {name_set(step.accepts)} in {format_ballot(step.after.ballot)}"
-        clauses.append(("stable leader", f"{text}: phase 1 is done for every slot"))
+    if leads and not step.elected:
+        again = _again(step, step.memory.unproposed, "")
+        clauses += again
+        fresh = _fresh(step) if again else step.accepts.keys()
+        if fresh:
+            text = f"proposes {name_set(fresh)} in {format_ballot(step.after.ballot)}"
+            clauses.append(("stable leader", f"{text}: phase 1 is done for every slot"))
     voted = {record.slot for record in out.records if isinstance(record, Voted)}
     if voted and not leads:
         clauses.append(("phase 2b", f"records its votes for {name_set(voted)}"))

@@ -16,7 +16,7 @@ BREAKS: Final = "this breaks the rule"
 """How a clause ends about a core from which the rule was taken out, as a laboratory does."""
 
 
-def campaign(step: Step) -> Clause:
+def campaign(step: Step) -> list[Clause]:
     """Phase 1 of a ballot of its own begins."""
     ballot = format_ballot(step.after.promised)
     text = (
@@ -25,7 +25,7 @@ def campaign(step: Step) -> Clause:
     )
     if step.out is not None and not step.sent(m.Prepare) and step.config.peers:
         text += ", and asks nobody before that is on stable storage"
-    return "phase 1a", text
+    return [("phase 1a", text), *too_soon(step, m.Prepare, Promised)]
 
 
 def no_vote(step: Step, kind: str) -> list[Clause]:
@@ -54,7 +54,9 @@ def too_soon(
 
 
 def also_deposed(step: Step) -> str:
-    """How a sentence goes on if this cost it its office."""
+    """How a sentence goes on if this cost it its office, or what it did to get there."""
+    if step.gives_way:
+        return f", and gives up its own phase 1 of {format_ballot(step.before.promised)}"
     return ", and leads no more" if step.deposed else ""
 
 
@@ -71,26 +73,27 @@ def _pre_vote(step: Step, message: m.PreVote) -> list[Clause]:
         text = f"refuses node {step.sender} to try {ballot}: it leads itself"
     else:
         text = (
-            f"refuses node {step.sender} to try {ballot}: it has heard a leader or a candidate "
-            "lately, who need not be disturbed"
+            f"refuses node {step.sender} to try {ballot}: it has not waited for a time-out since "
+            "it started, stood, led, or heard a leader or a candidate"
         )
     return [("pre-vote", text)]
 
 
 def _pre_vote_reply(step: Step, message: m.PreVoteReply) -> list[Clause]:
     ballot, sender = format_ballot(message.ballot), step.sender
+    quorums = step.config.quorums
     if step.campaigns:
-        text = f"a phase 1 quorum of {step.config.quorums.phase1} has lost its leader"
-        return [campaign(step), ("pre-vote", text)]
-    if step.before.role is not Role.FOLLOWER or step.before.leader:
+        text = f"a phase 1 quorum of {quorums.phase1} has no leader, and a phase 2 quorum of "
+        return [*campaign(step), ("pre-vote", f"{text}{quorums.phase2} answers")]
+    if step.memory.asked != message.ballot:
         text = f"does not count the answer of node {sender}: it asks for {ballot} no more"
         return [("stale", text)]
     if message.granted:
-        quorum = step.config.quorums.phase1
-        text = f"hears that node {sender} has no leader either; a phase 1 quorum of {quorum} must"
-        return [("pre-vote", f"{text} have none before it tries {ballot}")]
-    text = f"hears that node {sender} has heard a leader lately: whom others hear is left in office"
-    return [("pre-vote", text)]
+        text = f"hears that node {sender} hears no leader either"
+    else:
+        text = f"hears that node {sender} does not agree, but can be reached"
+    text += f"; before it tries {ballot}, a phase 1 quorum of {quorums.phase1} must hear no leader,"
+    return [("pre-vote", f"{text} and a phase 2 quorum of {quorums.phase2} must answer")]
 
 
 def _prepare(step: Step, message: m.Prepare) -> list[Clause]:
@@ -102,19 +105,25 @@ def _prepare(step: Step, message: m.Prepare) -> list[Clause]:
     if message.ballot < promised and step.sent(m.Promise, step.sender):
         text = f"promises {ballot}, although {format_ballot(promised)} is promised"
         return [("phase 1b", f"{text}: {BREAKS}"), *too_soon(step, m.Promise, Promised)]
+    if message.ballot < promised and step.silent(m.Nack):
+        text = f"does not refuse Prepare {ballot} of node {step.sender}, although "
+        return [("nack", f"{text}{format_ballot(promised)} is promised: {BREAKS}")]
     if message.ballot < promised:
         text = f"refuses Prepare {ballot} of node {step.sender}, and says so: it has promised "
         return [("nack", f"{text}{format_ballot(promised)}")]
     if message.ballot == promised:
         text = f"shows node {step.sender} its votes from slot {message.from_slot} on, again or as "
-        return [("phase 1b", f"{text}the next page: it has promised {ballot} already")]
+        text += f"the next page: it has promised {ballot} already"
+        if step.silent(m.Promise):
+            text += "; the Promise leaves when that is on stable storage"
+        return [("phase 1b", text)]
     if promised == NO_BALLOT:
         text = f"promises {ballot}: it is the first ballot that it is asked to promise"
     else:
         text = f"promises {ballot}: it is above {format_ballot(promised)}, the highest ballot "
         text += "promised so far"
     text += also_deposed(step)
-    if step.out is not None and not step.sent(m.Promise, step.sender):
+    if step.silent(m.Promise):
         text += "; the Promise leaves when this is on stable storage"
     return [("phase 1b", text), *too_soon(step, m.Promise, Promised)]
 
@@ -159,7 +168,7 @@ def _nack(step: Step, message: m.Nack) -> list[Clause]:
     refused = f"node {step.sender} has promised {promised}"
     if step.campaigns:
         text = f"{refused}: it has led for a while, so it does not give way"
-        return [("established leader", text), campaign(step)]
+        return [("established leader", text), *campaign(step)]
     return [("nack", f"gives up {ballot}: {refused}, and a new proposer gives way")]
 
 

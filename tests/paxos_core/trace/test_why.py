@@ -205,9 +205,8 @@ WATCHED_ONCE: list[tuple[str, int, Any, str]] = [
     ("stale", 2, m.Accepted(B11, 0, 0), "it does not lead in 1.1"),
     ("stale", 2, m.Nack(B11, B12), "has nothing under way in 1.1"),
     ("stale", 2, m.HeartbeatAck(B11, 0, 1), "it does not lead in 1.1"),
-    ("pre-vote", 2, m.PreVote(B12, 0), "has heard a leader or a candidate lately"),
-    ("pre-vote", 2, m.PreVoteReply(B11, 1, 0, 0), "has no leader either"),
-    ("pre-vote", 2, m.PreVoteReply(B11, 0, 0, 0), "whom others hear is left in office"),
+    ("pre-vote", 2, m.PreVote(B12, 0), "has not waited for a time-out since it started"),
+    ("stale", 2, m.PreVoteReply(B11, 1, 0, 0), "asks for 1.1 no more"),
     ("follow", 2, m.Heartbeat(B12, 0, 1), "follows node 2, which leads in 1.2"),
     ("phase 1b", 2, m.Prepare(B12, 0), "the first ballot"),
 ]  # fmt: skip
@@ -236,10 +235,10 @@ LEADING: list[tuple[str, Any, str]] = [
     ("stale", m.Promise(B11, 0, m.NO_MORE, 0, []), "it leads in 1.1"),
     ("stale", m.Nack(B11, B11), "is not above 1.1"),
     ("nack", m.Nack(B11, B12), "gives up 1.1: node 2 has promised 1.2"),
-    ("heartbeat", m.HeartbeatAck(B11, 0, 1), "is heard by node 2"),
+    ("heartbeat", m.HeartbeatAck(B11, 0, 1), "gets the answer of node 2 to heartbeat 1"),
     ("pre-vote", m.PreVote(B12, 0), "it leads itself"),
     ("stale", m.PreVoteReply(B11, 1, 0, 0), "asks for 1.1 no more"),
-    ("phase 2b", m.Accepted(B11, 0, 0), "counts the vote"),
+    ("stale", m.Accepted(B11, 0, 0), "has no use for the vote"),
     ("phase 1b", m.Prepare(B22, 0), "and leads no more"),
     ("phase 2b", accept(B22, 0), "and leads no more"),
     ("follow", m.Heartbeat(B22, 0, 1), "and leads no more"),
@@ -269,7 +268,8 @@ def test_a_leader_counts_votes_until_a_value_is_chosen() -> None:
     assert "after slot 0" in event["why"]
     event = watched.receive(2, m.Accepted(B11, 0, 0))
     assert event["rule"] == "chosen"
-    assert "slots 0 to 1" in event["why"]
+    assert "chosen for slot 0: with node 2" in event["why"]
+    assert "delivers with it slot 1, chosen before" in event["why"]
     event = watched.receive(2, m.Accepted(B11, 0, 0))
     assert event["why"].endswith("chosen already (stale).")
 

@@ -63,7 +63,8 @@ class Watched:
         state = state or DurableState()
         self.events: list[Event] = []
         self.recorder = Recorder(self.events.append, lambda: 0)
-        config = ReplicaConfig(node, QuorumSystem([1, 2, 3]), **settings)
+        quorums = settings.pop("quorums", None) or QuorumSystem([1, 2, 3])
+        config = ReplicaConfig(node, quorums, **settings)
         votes = dict(state.votes)
         self.replica = Replica(config, state)
         codec = Codec(CLUSTER, node)
