@@ -83,6 +83,16 @@ class Visits:
 
 @pytest.fixture
 def visits(browser: Browser) -> Iterator[Visits]:
+    yield from _visits(browser)
+
+
+@pytest.fixture(scope="module")
+def module_visits(browser: Browser) -> Iterator[Visits]:
+    """The same for pages that a module's tests share."""
+    yield from _visits(browser)
+
+
+def _visits(browser: Browser) -> Iterator[Visits]:
     found = Visits(browser)
     yield found
     for page in found.pages:

@@ -6,13 +6,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from paxos_core.testing.laboratory import PUZZLES
+from paxos_core.testing.laboratory.actions import VERBS
 from transports.viewer.play import PlayServer
+from transports.viewer.play.session import Session
 
 if TYPE_CHECKING:
     from conftest import Visit, Visits
@@ -55,17 +58,37 @@ FAINT = """
 """Text whose contrast is below 4.5, the least that WCAG 2 (AA) asks for."""
 
 
-@pytest.fixture
-def server() -> Iterator[PlayServer]:
-    made = PlayServer()
-    with made.running():
-        yield made
+@dataclass
+class Play:
+    """One server and one page for all tests; `open` gives both as new."""
+
+    server: PlayServer
+    visit: Visit
+
+    def open(self, *, width: int = 1280, scheme: str = "light") -> Page:
+        """The page as a first visit has it, with a session of its own."""
+        page = self.visit.page
+        page.goto("about:blank")
+        self.server.session = Session()
+        self.visit.console.clear()
+        self.visit.requests.clear()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.goto(self.server.url)
+        page.wait_for_selector("[data-key='campaign:1']")
+        return page
+
+    def nothing_wrong(self) -> None:
+        assert self.visit.console == []
+        asked = {url.rpartition("/")[0] + "/" for url in self.visit.requests}
+        assert asked == {self.server.url}
 
 
-def open_play(visits: Visits, server: PlayServer, **options: object) -> Visit:
-    visit = visits.open_url(server.url, **options)
-    visit.page.wait_for_selector("[data-key='campaign:1']")
-    return visit
+@pytest.fixture(scope="module")
+def play(module_visits: Visits) -> Iterator[Play]:
+    server = PlayServer()
+    with server.running():
+        yield Play(server, module_visits.open_url("about:blank"))
 
 
 def control(page: Page, name: str) -> Locator:
@@ -81,14 +104,24 @@ STEPS_TO = """
   const kinds = 'a[href], button, input, select, summary, [tabindex="0"]';
   const all = [...document.querySelectorAll(kinds)]
     .filter((each) => !each.disabled && each.getClientRects().length);
-  return all.indexOf(one) - all.indexOf(document.activeElement);
+  const now = document.activeElement;
+  const before = all.filter((each) =>
+    now.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_PRECEDING).length;
+  // Where the focus is on a heading, Tab goes on from there.
+  return all.indexOf(one) - (all.includes(now) || now === document.body ? all.indexOf(now)
+    : all.indexOf(one) < before ? before : before - 1);
 }
 """
 """How often Tab is to be pressed to come to a control; less than 0: with Shift."""
 
 
-def press(page: Page, name: str) -> None:
-    """Reach the control with Tab alone, press Enter, and wait for the answer."""
+def settle(page: Page) -> None:
+    """Until what was asked for is drawn."""
+    page.wait_for_selector("main:not([aria-busy])")
+
+
+def walk(page: Page, name: str) -> None:
+    """Reach the control with Tab alone, press Enter, and wait until all is drawn."""
     wanted = control(page, name).first
     wanted.wait_for()
     steps = wanted.evaluate(STEPS_TO)
@@ -97,6 +130,16 @@ def press(page: Page, name: str) -> None:
     assert wanted.evaluate("one => one === document.activeElement"), f"Tab does not reach {name}"
     with page.expect_response("**/ask"):
         page.keyboard.press("Enter")
+    settle(page)
+
+
+def press(page: Page, name: str) -> None:
+    """The same, for tests that are not about the way there."""
+    wanted = control(page, name).first
+    wanted.focus()
+    with page.expect_response("**/ask"):
+        page.keyboard.press("Enter")
+    settle(page)
 
 
 def light(page: Page, name: str) -> str:
@@ -104,40 +147,31 @@ def light(page: Page, name: str) -> str:
     return text
 
 
-def nothing_wrong(visit: Visit, server: PlayServer) -> None:
-    assert visit.console == []
-    assert {url.rpartition("/")[0] + "/" for url in visit.requests} == {server.url}
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_puzzle_is_played_to_its_end_by_keyboard(
-    visits: Visits, server: PlayServer, scheme: str
-) -> None:
-    visit = open_play(visits, server, scheme=scheme)
-    page = visit.page
-    press(page, "puzzle:blue-and-red")
-    page.get_by_text("Steps so far: 0.").wait_for()
+def test_a_puzzle_is_played_to_its_end_by_keyboard(play: Play, scheme: str) -> None:
+    page = play.open(scheme=scheme)
+    walk(page, "puzzle:blue-and-red")
+    page.get_by_text("Actions so far: 0.").wait_for()
     assert light(page, "one value per slot") == "holds"
-    for step, name in enumerate(SOLUTION, 1):
-        press(page, name)
-        page.get_by_text(f"Steps so far: {step}.").wait_for()
-    page.get_by_text("Solved in 5 steps: fewer there are not.").wait_for()
+    for count, name in enumerate(SOLUTION, 1):
+        walk(page, name)
+        page.get_by_text(f"Actions so far: {count}.").wait_for()
+    page.get_by_text("Solved in 5 actions, and fewer will not do.").wait_for()
     assert light(page, "one value per slot") == "broken"
     broken = page.locator(".light.broken", has_text="one value per slot").inner_text()
     assert "slot 0 has two values: blue in 1.1 is chosen, and red in 1.3 is chosen" in broken
     assert light(page, "durable before sent") == "holds"
     page.keyboard.press("u")
-    page.get_by_text("Steps so far: 4.").wait_for()
+    page.get_by_text("Actions so far: 4.").wait_for()
     assert light(page, "one value per slot") == "holds"
     assert light(page, "later ballots propose") == "broken"
     page.keyboard.press("r")
-    page.get_by_text("Steps so far: 5.").wait_for()
-    nothing_wrong(visit, server)
+    page.get_by_text("Actions so far: 5.").wait_for()
+    play.nothing_wrong()
 
 
-def test_the_page_shows_what_the_core_has(visits: Visits, server: PlayServer) -> None:
-    visit = open_play(visits, server)
-    page = visit.page
+def test_the_page_shows_what_the_core_has(play: Play) -> None:
+    page = play.open()
     for name in (
         "campaign:1",
         "Deliver: Prepare from 1 to 2",
@@ -158,12 +192,12 @@ def test_the_page_shows_what_the_core_has(visits: Visits, server: PlayServer) ->
     page.locator(".node.down").wait_for()
     press(page, "restart:2")
     press(page, "cable:1-2")
-    page.get_by_text("1–2 is out").wait_for()
-    nothing_wrong(visit, server)
+    page.get_by_text("1–2 is cut").wait_for()
+    play.nothing_wrong()
 
 
-def test_the_focus_stays_where_the_work_is(visits: Visits, server: PlayServer) -> None:
-    page = open_play(visits, server).page
+def test_the_focus_stays_where_the_work_is(play: Play) -> None:
+    page = play.open()
     press(page, "campaign:1")
     page.get_by_role("button", name="Deliver: Prepare from 1 to 2").wait_for()
     assert page.evaluate("document.activeElement.getAttribute('data-key')") == "campaign:1"
@@ -172,10 +206,8 @@ def test_the_focus_stays_where_the_work_is(visits: Visits, server: PlayServer) -
     assert page.evaluate("document.activeElement.getAttribute('data-key')") == "deliver@0"
 
 
-def test_a_run_is_saved_as_a_test_that_runs(
-    visits: Visits, server: PlayServer, tmp_path: Path
-) -> None:
-    page = open_play(visits, server).page
+def test_a_run_is_saved_as_a_test_that_runs(play: Play, tmp_path: Path) -> None:
+    page = play.open()
     press(page, "campaign:1")
     with page.expect_download() as download:
         press(page, "Save as a test")
@@ -191,43 +223,150 @@ def test_a_run_is_saved_as_a_test_that_runs(
     assert ran.returncode == 0, ran.stdout
 
 
-def test_what_is_wrong_is_said_and_changes_nothing(visits: Visits, server: PlayServer) -> None:
-    visit = open_play(visits, server)
-    page = visit.page
+def test_what_is_wrong_is_said_and_changes_nothing(play: Play) -> None:
+    page = play.open()
     press(page, "campaign:1")
-    server.session.ask(json.dumps({"do": "fork"}).encode())
+    play.server.session.ask(json.dumps({"do": "fork"}).encode())
     press(page, "crash:2")
     status = page.get_by_role("status").first
     status.get_by_text("another page has changed the run").wait_for()
     assert page.locator(".node.down").count() == 0
 
 
-def test_a_proof_runs_and_can_be_stopped(visits: Visits, server: PlayServer) -> None:
-    page = open_play(visits, server).page
+def test_a_search_runs_to_its_end(play: Play) -> None:
+    page = play.open()
     press(page, "puzzle:blue-and-red")
-    page.get_by_text("Steps so far: 0.").wait_for()
     press(page, "prove")
     page.get_by_text("in none of them is it broken").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Try every run with the rule on").wait_for()
+
+
+def test_a_search_is_stopped_by_a_press_that_lasts(play: Play) -> None:
+    page = play.open()
+    press(page, "puzzle:half-and-half")
+    report = page.locator(".report")
     press(page, "prove")
-    page.get_by_role("button", name="Search every run with the rule on").wait_for()
+    stop = page.get_by_role("button", name="Stop the search")
+    report.get_by_text("states visited").wait_for()
+    box = stop.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    seen = report.inner_text()
+    # The search goes on while the button is held down, and the button must still be there.
+    page.wait_for_function(
+        "seen => document.querySelector('.report').textContent !== seen", arg=seen
+    )
+    page.mouse.up()
+    page.get_by_role("button", name="Try every run with the rule on").wait_for()
+    assert "so far" in report.inner_text()
+    press(page, "puzzle:blue-and-red")
+    assert report.inner_text() == ""
+
+
+def where(page: Page, name: str) -> tuple[float, float]:
+    """How far the page is scrolled, and where on the screen a control is."""
+    y: float = control(page, name).evaluate("one => one.getBoundingClientRect().top")
+    return page.evaluate("scrollY"), y
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_stays_where_it_is(play: Play, width: int) -> None:
+    page = play.open(width=width)
+    assert page.evaluate("scrollY") == 0
+    for name in ("campaign:3", "crash:3", "restart:3", "campaign:1"):
+        control(page, name).scroll_into_view_if_needed()
+        before = page.evaluate("scrollY")
+        press(page, name)
+        assert page.evaluate("scrollY") == before
+    page.evaluate("scrollTo(0, 0)")
+    for _ in range(30):
+        press(page, "hold:1")
+        press(page, "sync:1")
+    last = page.locator("#actions .now")
+    assert last.evaluate(
+        "one => one.getBoundingClientRect().bottom <= "
+        "document.getElementById('actions').getBoundingClientRect().bottom"
+    )
+
+
+def test_what_is_pressed_stays_under_the_hand(play: Play) -> None:
+    page = play.open()
+    before = where(page, "campaign:1")
+    press(page, "campaign:1")
+    assert where(page, "campaign:1") == before
+
+
+def test_a_puzzle_that_is_opened_can_be_read(play: Play) -> None:
+    page = play.open()
+    press(page, "puzzle:blue-and-red")
+    title = page.get_by_role("heading", name="Puzzle: Blue is chosen, choose red")
+    assert title.evaluate("one => one === document.activeElement")
+    top, low = title.evaluate(
+        "one => [one.getBoundingClientRect().top, "
+        "document.querySelector('.top').getBoundingClientRect().bottom]"
+    )
+    assert low <= top < 600
+
+
+def test_what_a_crashed_node_has_on_its_disk_is_shown(play: Play) -> None:
+    page = play.open()
+    for name in ("campaign:1", "Deliver: Prepare from 1 to 2", "Deliver: Promise from 2 to 1",
+                 "hold:2", "propose:1", "Deliver: Accept from 1 to 2"):  # fmt: skip
+        press(page, name)
+    facts = page.locator("#nodes .node").nth(1).locator(".facts")
+    assert "Not on disk\nvoted in 1.1 for slot 0: blue" in facts.inner_text()
+    press(page, "crash:2")
+    assert facts.inner_text().split("\n") == [
+        "Promised on disk", "1.1", "Voted on disk", "nothing", "Log on disk", "empty",
+    ]  # fmt: skip
+
+
+WORDS = """
+() => [...document.querySelectorAll('main button[data-key]')]
+  .map((one) => [one.dataset.key.split(/[:@]/)[0], one.textContent, one.title])
+"""
+
+
+def test_a_button_says_the_word_that_the_script_has(play: Play) -> None:
+    page = play.open()
+    for name in ("campaign:1", "Deliver: Prepare from 1 to 2", "Deliver: Promise from 2 to 1",
+                 "hold:2", "crash:3", "cable:1-2"):  # fmt: skip
+        press(page, name)
+    found = set()
+    for key, text, title in page.evaluate(WORDS):
+        verb = text.split()[0].lower()
+        if key in VERBS or key == "cable":
+            assert key in ("cable", verb)
+            assert verb in VERBS
+            assert title
+            found.add(verb)
+    assert found == set(VERBS) - {"compact"}
+
+
+def test_what_you_do_is_counted_as_actions(play: Play) -> None:
+    page = play.open()
+    press(page, "puzzle:blue-and-red")
+    for name in SOLUTION:
+        press(page, name)
+    page.get_by_role("button", name="To action 10, in which it broke").first.wait_for()
+    page.evaluate("document.getElementById('diagram-panel').remove()")
+    assert "step" not in page.locator("body").inner_text().lower()
 
 
 @pytest.mark.parametrize("width", [390, 800, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_and_can_be_read(
-    visits: Visits, server: PlayServer, width: int, scheme: str
-) -> None:
-    visit = open_play(visits, server, width=width, scheme=scheme)
-    page = visit.page
+def test_it_fits_and_can_be_read(play: Play, width: int, scheme: str) -> None:
+    page = play.open(width=width, scheme=scheme)
     press(page, f"puzzle:{next(iter(PUZZLES))}")
-    page.get_by_text("Steps so far: 0.").wait_for()
+    page.get_by_text("Actions so far: 0.").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(FAINT) == []
-    nothing_wrong(visit, server)
+    play.nothing_wrong()
 
 
-def test_everything_that_can_be_pressed_has_a_name(visits: Visits, server: PlayServer) -> None:
-    page = open_play(visits, server).page
+def test_everything_that_can_be_pressed_has_a_name(play: Play) -> None:
+    page = play.open()
     press(page, "campaign:1")
     bare = page.evaluate(
         "[...document.querySelectorAll('button, input, select')].filter(one =>"

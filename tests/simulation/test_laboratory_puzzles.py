@@ -1,4 +1,4 @@
-"""The puzzles: each par is the fewest steps there are, and with the rule there are none."""
+"""The puzzles: each par is the fewest actions there are, and with the rule there are none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def finish(search: Search, states_max: int = STATES_MAX) -> Report:
 
 
 @pytest.mark.parametrize("name", PUZZLES)
-def test_par_is_the_fewest_steps(name: str) -> None:
+def test_par_is_the_fewest_actions(name: str) -> None:
     puzzle = PUZZLES[name]
     report = finish(puzzle.search())
     assert report.path is not None
@@ -26,7 +26,7 @@ def test_par_is_the_fewest_steps(name: str) -> None:
     run = puzzle.begin()
     assert puzzle.goal not in run.red
     for step in report.path:
-        puzzle.check_step(run, step)
+        puzzle.check_action(run, step)
         run.act(step)
     assert puzzle.goal in run.red
 

@@ -2,7 +2,7 @@
 
 ``Laboratory.replay(text)`` gives the run that a text describes; `docs/play.md` says what
 can stand in it. Rules of the protocol can be taken out of a run (`removable`), lights show
-which invariants still hold (`judges`), and puzzles ask for the fewest steps to break one
+which invariants still hold (`judges`), and puzzles ask for the fewest actions to break one
 (`puzzles`). `paxos play` is a page around all this.
 """
 

@@ -1,6 +1,6 @@
-"""The puzzles: how each begins, what is to be brought about, and in how few steps it can be.
+"""The puzzles: how each begins, what is to be brought about, and in how few actions it can be.
 
-A step is one action, with one message at a time. Each par is the length of the shortest
+An action is about one message at a time. Each par is the length of the shortest
 path that `Search` finds; the tests find it again.
 """
 
@@ -27,7 +27,7 @@ from paxos_core.testing.script_node import ScriptError
 VERBS: Final = frozenset(
     {"deliver", "drop", "copy", "campaign", "propose", "crash", "restart", "hold", "sync"}
 )
-"""What counts as a step. Time, cables and `stabilize` do many things at once."""
+"""What can be done in a puzzle. Time, cables and `stabilize` do many things at once."""
 PROOF_STEPS_MAX: Final = 40
 
 
@@ -40,7 +40,7 @@ class Puzzle:
     story: str
     setup: Setup
     given: tuple[str, ...]
-    """What has happened before the first step."""
+    """What has happened before the first action."""
     goal: str
     par: int
     hints: tuple[str, ...]
@@ -51,7 +51,7 @@ class Puzzle:
     lawful_given: tuple[str, ...]
 
     def begin(self, *, traced: bool = False) -> Laboratory:
-        """The run at its first step."""
+        """The run at its beginning."""
         return Laboratory(self.setup, self.given, traced=traced)
 
     def search(self, steps_max: int = PROOF_STEPS_MAX) -> Search:
@@ -63,8 +63,8 @@ class Puzzle:
         lawful = Laboratory(self.lawful, self.lawful_given)
         return Search(lawful, self.goal, self.scope, steps_max)
 
-    def check_step(self, run: Laboratory, action: str) -> None:
-        """That `action` is one step. Raises `ScriptError`."""
+    def check_action(self, run: Laboratory, action: str) -> None:
+        """That `action` is one thing. Raises `ScriptError`."""
         verb, *rest = action.split() or [""]
         if verb not in VERBS:
             raise ScriptError(f"in a puzzle there is no {verb[:20]!r}: one thing at a time")
@@ -114,7 +114,7 @@ _ALL: Final = (
         (
             "Two nodes have to vote for the other value, and one of them knows blue.",
             "Node 3 has heard nothing yet. Who needs only one promise more?",
-            "Let node 3 stand, and ask node 2.",
+            "Let node 3 campaign, and ask node 2.",
         ),
         _make(Setup(3, without=frozenset({HIGHEST_ACCEPTED})), _BLUE, Setup(3)),
         Scope(campaigns=2),
@@ -129,7 +129,7 @@ _ALL: Final = (
         (
             "With two of four there are quorums that have no node in common.",
             "Let 1 and 2 do all that they need to, then 3 and 4.",
-            "Each half: stand, one Prepare, one Promise, propose, one Accept.",
+            "Each half: campaign, one Prepare, one Promise, propose, one Accept.",
         ),
         _make(
             Setup(4, 2, 2, frozenset({MEETING_QUORUMS})),

@@ -62,7 +62,7 @@ def test_a_page_plays() -> None:
 def test_a_puzzle_is_begun_hinted_and_proven() -> None:
     page = Page()
     view = page.ask("puzzle", name="blue-and-red").document["view"]
-    assert (view["puzzle"]["steps"], view["puzzle"]["par"], view["given"]) == (0, 5, 5)
+    assert (view["puzzle"]["actions"], view["puzzle"]["par"], view["given"]) == (0, 5, 5)
     assert page.ask("hint", number=0).document["hint"]
     report = page.ask("prove", name="blue-and-red").document["report"]
     assert report["states"] > 1

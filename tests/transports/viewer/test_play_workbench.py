@@ -81,16 +81,16 @@ def test_branches_are_bounded() -> None:
 # Puzzles
 
 
-def test_a_solved_puzzle_says_in_how_many_steps() -> None:
+def test_a_solved_puzzle_says_in_how_many_actions() -> None:
     bench = Workbench()
     bench.begin_puzzle("blue-and-red")
-    assert bench.view()["puzzle"]["steps"] == 0
+    assert bench.view()["puzzle"]["actions"] == 0
     for action in SOLUTION:
         bench.act(action)
     assert bench.view()["puzzle"]["solved"] == 5
     bench.undo()
     assert bench.view()["puzzle"]["solved"] is None
-    assert bench.view()["puzzle"]["steps"] == 4
+    assert bench.view()["puzzle"]["actions"] == 4
 
 
 def test_what_was_given_cannot_be_taken_back() -> None:
@@ -106,12 +106,12 @@ def test_what_was_given_cannot_be_taken_back() -> None:
     "action",
     ["stabilize", "tick 1", "cut 1 2", "compact 1", "deliver * -> *", "deliver 1 -> 3", ""],
 )
-def test_a_step_of_a_puzzle_is_one_thing(action: str) -> None:
+def test_an_action_in_a_puzzle_is_one_thing(action: str) -> None:
     bench = Workbench()
     bench.begin_puzzle("blue-and-red")
     with pytest.raises(ScriptError, match="in a puzzle"):
         bench.act(action)
-    assert bench.view()["puzzle"]["steps"] == 0
+    assert bench.view()["puzzle"]["actions"] == 0
 
 
 def test_hints_come_one_by_one() -> None:

@@ -38,7 +38,7 @@ class Begin(Request, tag="begin"):
 
 
 class BeginPuzzle(Request, tag="puzzle"):
-    """A puzzle at its first step."""
+    """A puzzle at its beginning."""
 
     name: str
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from paxos_core.describe import describe_message, describe_record, describe_value
+from paxos_core.durable import RecordError, decode_record, replay
+from paxos_core.messages import Vote
 from paxos_core.testing.laboratory.judges import JUDGES
 from paxos_core.testing.laboratory.laboratory import FRAMES_MAX, Laboratory
 from paxos_core.testing.laboratory.removable import REMOVABLE
 from paxos_core.testing.script_node import ScriptNode
-from paxos_core.types import NodeId, format_ballot
+from paxos_core.types import NodeId, Slot, format_ballot
 
 LOG_SHOWN: int = 40
 """Of a log the last slots."""
@@ -53,10 +56,9 @@ def _node(run: Laboratory, node: ScriptNode) -> dict[str, Any]:
     }
     replica = node.replica
     if replica is None:
-        return shown
+        return shown | _disk(node)
     status = replica.status()
     learner = replica._learner
-    first = max(status.first_slot, status.watermark - LOG_SHOWN)
     shown |= {
         "role": status.role.value,
         "leads": node.leads,
@@ -64,20 +66,43 @@ def _node(run: Laboratory, node: ScriptNode) -> dict[str, Any]:
         "ballot": format_ballot(status.ballot),
         "promised": format_ballot(status.promised),
         "watermark": status.watermark,
-        "log": [
-            {"slot": slot, "value": describe_value(learner.log[slot][1])}
-            for slot in range(first, status.watermark)
-        ],
-        "votes": [
-            {
-                "slot": vote.slot,
-                "ballot": format_ballot(vote.ballot),
-                "value": describe_value(vote.value),
-            }
-            for _, vote in sorted(replica._acceptor.votes.items())
-        ],
+        "log": _log(learner.log, status.first_slot, status.watermark),
+        "votes": _votes(replica._acceptor.votes),
     }
     return shown
+
+
+def _disk(node: ScriptNode) -> dict[str, Any]:
+    """What a node that is down would start from."""
+    try:
+        state = replay(map(decode_record, node.disk))
+    except RecordError as error:
+        return {"contradiction": str(error)}
+    return {
+        "promised": format_ballot(state.promised),
+        "log": _log(state.log, state.first_slot, state.watermark),
+        "votes": _votes(state.votes),
+    }
+
+
+def _log(
+    log: Mapping[Slot, tuple[int, bytes]], first_slot: Slot, watermark: Slot
+) -> list[dict[str, Any]]:
+    return [
+        {"slot": slot, "value": describe_value(log[slot][1])}
+        for slot in range(max(first_slot, watermark - LOG_SHOWN), watermark)
+    ]
+
+
+def _votes(votes: Mapping[Slot, Vote]) -> list[dict[str, Any]]:
+    return [
+        {
+            "slot": slot,
+            "ballot": format_ballot(vote.ballot),
+            "value": describe_value(vote.value),
+        }
+        for slot, vote in sorted(votes.items())
+    ]
 
 
 def _frames(run: Laboratory) -> list[dict[str, Any]]:

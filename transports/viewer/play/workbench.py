@@ -37,7 +37,7 @@ class Branch:
     parent: int | None = None
 
     @property
-    def steps(self) -> int:
+    def own(self) -> int:
         """How many actions are the user's own."""
         return len(self.actions) - self.given
 
@@ -62,7 +62,7 @@ class Workbench:
         self.begin(read_setup(line.split()))
 
     def begin_puzzle(self, name: str) -> None:
-        """A puzzle at its first step."""
+        """A puzzle at its beginning."""
         puzzle = self._puzzle(name)
         run = puzzle.begin(traced=True)
         branch = self._add(puzzle.setup, run.actions)
@@ -119,7 +119,7 @@ class Workbench:
     def act(self, action: str) -> None:
         """One action more."""
         if self.branch.puzzle is not None:
-            self.branch.puzzle.check_step(self.run, action)
+            self.branch.puzzle.check_action(self.run, action)
         self.run.act(action)
         self.branch.actions = list(self.run.actions)
         self.branch.undone = []
@@ -127,7 +127,7 @@ class Workbench:
     def undo(self) -> None:
         """Take the last action back."""
         branch = self.branch
-        if not branch.steps:
+        if not branch.own:
             raise ScriptError("there is nothing to take back")
         self._go_to(len(branch.actions) - 1)
 
@@ -194,7 +194,7 @@ class Workbench:
         red = self.run.red.get(puzzle.goal)
         return {
             **describe_puzzle(puzzle),
-            "steps": branch.steps,
+            "actions": branch.own,
             "solved": None if red is None else red.action - branch.given,
         }
 

@@ -11,6 +11,23 @@
   const play = (pv.play = {});
   const el = pv.el;
 
+  /** What each action of a script does, for who points at its button. */
+  const MEANINGS = {
+    campaign: 'Phase 1 in a new ballot, without asking first and without waiting for a time-out',
+    propose: 'Have the leader propose it for the next slot',
+    crash: 'What its disk has not finished is lost',
+    restart: 'Start from what is on its disk',
+    hold: 'Writes begin and do not end, until sync',
+    sync: 'The disk finishes what it was given, and later writes at once',
+    tick: 'Time goes on for this node alone',
+    deliver: 'It arrives',
+    drop: 'It is lost',
+    copy: 'It will arrive once more',
+    cut: 'What is on the cable is lost, and so is what is sent over it',
+    heal: 'The cable carries messages again',
+    stabilize: 'Deliver everything, and what follows from it, until nothing is on its way',
+  };
+
   /** A button with a key, and a name for those who listen that says what it is about. */
   function button(key, text, label, act, attributes) {
     return pv.button(text, act, { 'data-key': key, 'aria-label': label, ...attributes });
@@ -25,16 +42,14 @@
   /** One node, with what can be done to it. */
   play.node = function (node, { act, drafts, puzzle }) {
     const id = node.id;
-    const on = (verb, text, what) =>
-      button(`${verb}:${id}`, text, `${what}: node ${id}`, () => act(`${verb} ${id}`));
+    const on = (verb, text) => button(`${verb}:${id}`, text, `${text}: node ${id}`,
+      () => act(`${verb} ${id}`), { title: MEANINGS[verb] });
     const tools = el('div', { class: 'row' });
     if (!node.up) {
-      tools.append(on('restart', 'Start', 'Start from its disk'));
+      tools.append(on('restart', 'Restart'));
     } else {
-      tools.append(on('campaign', 'Stand', 'Stand for election, with phase 1 in a new ballot'));
-      tools.append(on('crash', 'Crash', 'Crash'));
-      tools.append(node.holding ? on('sync', 'Let the disk finish', 'Let the disk finish')
-        : on('hold', 'Hold the disk', 'Hold the disk, so that no write ends'));
+      tools.append(on('campaign', 'Campaign'), on('crash', 'Crash'),
+        node.holding ? on('sync', 'Sync the disk') : on('hold', 'Hold the disk'));
       if (!puzzle) tools.append(tick(id, drafts, act));
     }
     const card = el('article', { class: `node ${node.up ? '' : 'down'}`, 'aria-labelledby': `n${id}` },
@@ -56,15 +71,16 @@
     const list = el('dl', { class: 'facts' });
     const add = (name, value) => list.append(el('dt', {}, name), el('dd', {}, value));
     if (node.stopped) add('Why', node.stopped);
-    if (!node.up) return list;
-    add('Promised', node.promised === '-' ? 'nothing' : node.promised);
-    if (node.votes.length) {
-      add('Voted', node.votes.map((v) => `slot ${v.slot}: ${v.value} in ${v.ballot}`).join('; '));
+    if (node.contradiction) add('Its disk', node.contradiction);
+    if (node.promised === undefined) return list;
+    const at = node.up ? '' : ' on disk';
+    add(`Promised${at}`, node.promised === '-' ? 'nothing' : node.promised);
+    if (node.votes.length || !node.up) {
+      const votes = node.votes.map((v) => `slot ${v.slot}: ${v.value} in ${v.ballot}`).join('; ');
+      add(`Voted${at}`, votes || 'nothing');
     }
-    add('Log', node.log.length ? node.log.map((e) => `${e.slot}: ${e.value}`).join(', ') : 'empty');
-    if (node.holding) {
-      add('Disk', node.held.length ? `not finished: ${node.held.join('; ')}` : 'is held');
-    }
+    add(`Log${at}`, node.log.length ? node.log.map((e) => `${e.slot}: ${e.value}`).join(', ') : 'empty');
+    if (node.holding) add('Not on disk', node.held.join('; ') || 'nothing yet: it is held');
     return list;
   }
 
@@ -73,8 +89,8 @@
     const input = el('input', { type: 'number', min: 1, max: 60, value: drafts.get(name) ?? 15,
       'data-key': name, 'aria-label': `Ticks for node ${id}` });
     input.addEventListener('input', () => drafts.set(name, input.value));
-    return el('span', { class: 'joined' }, input, button(`tick:${id}`, 'Ticks pass',
-      `Let this many ticks pass on node ${id}`, () => act(`tick ${id} ${Number(input.value) || 1}`)));
+    return el('span', { class: 'joined' }, input, button(`tick:${id}`, 'Tick',
+      `Tick: node ${id}`, () => act(`tick ${id} ${Number(input.value) || 1}`), { title: MEANINGS.tick }));
   }
 
   function proposal(id, drafts, act) {
@@ -84,7 +100,7 @@
       'data-key': name, 'aria-label': `Command for node ${id} to propose`, autocomplete: 'off' });
     input.addEventListener('input', () => drafts.set(name, input.value));
     const form = el('form', { class: 'row joined' }, input, el('button', { 'data-key': `propose:${id}`,
-      'aria-label': `Propose: node ${id}` }, 'Propose'));
+      'aria-label': `Propose: node ${id}`, title: MEANINGS.propose }, 'Propose'));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       act(`propose ${id} ${input.value}`);
@@ -101,8 +117,8 @@
     const shown = hide ? view.frames.filter((frame) => !HEARTBEATS.has(frame.kind)) : view.frames;
     const tools = el('div', { class: 'row' });
     if (!puzzle && view.frames.length) {
-      tools.append(button('stabilize', 'Deliver all until quiet', 'Deliver all until quiet',
-        () => act('stabilize')));
+      tools.append(button('stabilize', 'Stabilize', 'Stabilize: deliver all until it is quiet',
+        () => act('stabilize'), { title: MEANINGS.stabilize }));
     }
     const box = el('input', { type: 'checkbox', 'data-key': 'hide', checked: hide });
     box.addEventListener('change', () => setHide(box.checked));
@@ -116,28 +132,30 @@
 
   function nothing(beats, hide) {
     if (hide && beats) return 'Only heartbeats are on their way.';
-    return 'Nothing is on its way. Let a node stand, or propose something.';
+    return 'Nothing is on its way. Let a node campaign, or propose something.';
   }
 
   function card(frame, at, view, act) {
     const what = `${frame.kind} from ${frame.from} to ${frame.to}`;
     const deaf = view.nodes.some((node) => node.id === frame.to && !node.up);
     const tool = (verb, text) =>
-      button(`${verb}@${at}`, text, `${text}: ${what}`, () => act(`${verb} ${frame.pick}`));
+      button(`${verb}@${at}`, text, `${text}: ${what}`, () => act(`${verb} ${frame.pick}`),
+        { title: MEANINGS[verb] });
     return el('li', { class: 'frame' },
       el('p', { class: 'way' }, el('span', { class: 'ends' }, `${frame.from} \u2192 ${frame.to}`), ' ',
         frame.text, deaf ? el('span', { class: 'soft' }, ` (node ${frame.to} is down)`) : null),
-      el('div', { class: 'row' }, tool('deliver', 'Deliver'), tool('drop', 'Lose'),
-        tool('copy', 'Double')));
+      el('div', { class: 'row' }, tool('deliver', 'Deliver'), tool('drop', 'Drop'),
+        tool('copy', 'Copy')));
   }
 
-  /** The cables, which can be pulled out and put in. */
+  /** The cables, which can be cut and healed. */
   play.cables = function (view, { act, puzzle }) {
     return view.cables.map(({ ends: [a, b], cut }) => {
-      const state = cut ? 'is out' : 'is in';
-      const tool = button(`cable:${a}-${b}`, cut ? 'Put in' : 'Pull out',
-        `${cut ? 'Put in' : 'Pull out'} the cable between ${a} and ${b}`,
-        () => act(`${cut ? 'heal' : 'cut'} ${a} ${b}`), { disabled: puzzle });
+      const state = cut ? 'is cut' : 'is whole';
+      const text = cut ? 'Heal' : 'Cut';
+      const verb = cut ? 'heal' : 'cut';
+      const tool = button(`cable:${a}-${b}`, text, `${text}: the cable between ${a} and ${b}`,
+        () => act(`${verb} ${a} ${b}`), { disabled: puzzle, title: MEANINGS[verb] });
       return el('li', { class: cut ? 'cable cut' : 'cable' }, `${a}\u2013${b} ${state} `, tool);
     });
   };
@@ -152,8 +170,8 @@
       el('span', { class: 'name' }, light.name),
       el('strong', { class: 'word' }, broken ? 'broken' : 'holds'));
     if (broken) {
-      item.append(el('p', {}, light.sentence, ' ', button(`light:${light.name}`, `step ${light.action}`,
-        `To step ${light.action}, in which it broke`, () => goTo(light.action))));
+      item.append(el('p', {}, light.sentence, ' ', button(`light:${light.name}`, `action ${light.action}`,
+        `To action ${light.action}, in which it broke`, () => goTo(light.action))));
     } else {
       item.append(el('p', { class: 'soft' }, light.means));
     }
@@ -163,20 +181,20 @@
   // The run
 
   /** The actions, each with what the cluster did. */
-  play.steps = function (view, { goTo }) {
-    const done = view.actions.map((action, at) => step(at + 1, action.line, action.said,
+  play.actions = function (view, { goTo }) {
+    const done = view.actions.map((action, at) => entry(at + 1, action.line, action.said,
       at + 1 === view.actions.length ? 'now' : '', at < view.given, goTo));
     const undone = view.undone.map((line, at) =>
-      step(view.actions.length + at + 1, line, null, 'undone', false, goTo));
+      entry(view.actions.length + at + 1, line, null, 'undone', false, goTo));
     const start = el('li', { value: 0, class: view.actions.length ? '' : 'now' },
       view.given ? el('code', {}, view.setup.line)
         : button('go:0', view.setup.line, `Back to the beginning: ${view.setup.line}`, () => goTo(0)));
     return [start, ...done, ...undone];
   };
 
-  function step(number, line, said, state, given, goTo) {
+  function entry(number, line, said, state, given, goTo) {
     const name = given ? el('span', { class: 'soft' }, el('code', {}, line), ' given')
-      : button(`go:${number}`, line, `To step ${number}: ${line}`, () => goTo(number));
+      : button(`go:${number}`, line, `To action ${number}: ${line}`, () => goTo(number));
     const item = el('li', { value: number, class: state, 'aria-current': state === 'now' ? 'step' : null },
       name);
     if (state === 'undone') item.append(el('span', { class: 'soft' }, ' taken back'));
@@ -194,7 +212,7 @@
       const here = branch.number === view.branch;
       const from = branch.parent === null ? '' : `, a branch of ${branch.parent}`;
       const title = `${branch.number}: ${branch.puzzle ?? branch.line}${from}`;
-      const text = `${title}, ${words(branch.actions, 'step', 'steps')}`;
+      const text = `${title}, ${words(branch.actions, 'action', 'actions')}`;
       return el('li', { 'aria-current': here ? 'true' : null, class: here ? 'here' : '' },
         here ? el('strong', {}, text)
           : button(`run:${branch.number}`, text, `Go on with run ${text}`, () => select(branch.number)),
@@ -214,14 +232,14 @@
   };
 
   /** The puzzle on the table. */
-  play.puzzle = function (view, { hints, report, hint, prove, again }) {
+  play.puzzle = function (view, { hints, hint, prove, again }) {
     const puzzle = view.puzzle;
     const won = puzzle.solved !== null;
     const parts = [
-      el('h2', { id: 'puzzle-title' }, `Puzzle: ${puzzle.title}`),
+      el('h2', { id: 'puzzle-title', tabindex: -1 }, `Puzzle: ${puzzle.title}`),
       el('p', {}, puzzle.story),
       el('p', {}, el('strong', {}, 'Goal: '), `turn the light \u201c${puzzle.goal}\u201d red. `,
-        el('strong', {}, 'Steps so far: '), String(puzzle.steps), '. ',
+        el('strong', {}, 'Actions so far: '), String(puzzle.actions), '. ',
         el('strong', {}, 'Par: '), String(puzzle.par), '.'),
     ];
     if (won) parts.push(el('p', { class: 'won' }, verdict(puzzle)));
@@ -230,24 +248,29 @@
     if (hints.length < puzzle.hints) {
       tools.append(button('hint', 'A hint', `A hint, ${puzzle.hints - hints.length} are left`, hint));
     }
-    tools.append(button('prove', report && !report.ended ? 'Stop' : 'Try every run with the rule on',
-      'Search every run with the rule on', prove));
-    parts.push(tools);
-    if (report) parts.push(el('p', { class: 'report', role: 'status' }, told(report)));
+    tools.append(button('prove', '', null, prove));
+    parts.push(tools, el('p', { class: 'report', role: 'status' }));
     return parts;
   };
 
+  /** How far the search is, in the panel that is there: a button that is pressed must stay. */
+  play.search = function (panel, { report, proving }) {
+    panel.querySelector('[data-key="prove"]').textContent =
+      proving ? 'Stop the search' : 'Try every run with the rule on';
+    panel.querySelector('.report').textContent = report ? told(report) : '';
+  };
+
   function verdict(puzzle) {
-    const steps = words(puzzle.solved, 'step', 'steps');
-    if (puzzle.solved > puzzle.par) return `Solved in ${steps}. It can be done in ${puzzle.par}.`;
-    return `Solved in ${steps}: fewer there are not.`;
+    const actions = words(puzzle.solved, 'action', 'actions');
+    if (puzzle.solved > puzzle.par) return `Solved in ${actions}. It can be done in ${puzzle.par}.`;
+    return `Solved in ${actions}, and fewer will not do.`;
   }
 
   function told(report) {
-    const seen = `${report.states.toLocaleString('en')} states visited, every run of up to ${report.depth} steps among them`;
+    const seen = `${report.states.toLocaleString('en')} states visited, every run of up to ${report.depth} actions among them`;
     if (report.found) return `${seen}. With the rule on it can be done too: ${report.found.join('; ')}. That is a defect.`;
     if (report.complete) return `With the rule on: ${seen}. There are no other states within these bounds, and in none of them is it broken.`;
     if (report.ended) return `With the rule on: ${seen}. In none of them is it broken. The search ends at its bound of ${report.states_max.toLocaleString('en')} states.`;
-    return `With the rule on: ${seen}, and in none of them is it broken so far.`;
+    return `With the rule on: ${seen}, and so far it is broken in none of them.`;
   }
 })((globalThis.PaxosViewer ??= {}));

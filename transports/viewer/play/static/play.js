@@ -15,7 +15,8 @@
   let puzzles = [];
   let hints = [];
   let report = null;
-  let proving = false;
+  /** The search that goes on, if one does. */
+  let search = null;
   let hide = true;
   let busy = false;
   const story = new play.Story();
@@ -39,18 +40,27 @@
     return answer;
   }
 
-  /** Ask for a change, draw what came of it, say it. */
-  async function change(request, saying) {
+  /** One thing at a time: ask, and draw what came of it. */
+  async function alone(work) {
     if (busy) return;
     busy = true;
+    $('main').setAttribute('aria-busy', 'true');
     try {
-      await ask(request);
-      say(saying ? saying() : '');
+      await work();
     } catch (error) {
       say(`Not done: ${error.message}`, true);
     }
     busy = false;
     draw();
+    $('main').removeAttribute('aria-busy');
+  }
+
+  /** Ask for a change, and say what came of it. */
+  function change(request, saying) {
+    return alone(async () => {
+      await ask(request);
+      say(saying());
+    });
   }
 
   function say(text, wrong = false) {
@@ -73,14 +83,14 @@
   }
 
   function goTo(count) {
-    return change({ do: 'go', count, revision }, () => `Now after step ${view.actions.length}.`);
+    return change({ do: 'go', count, revision }, () => `Now after action ${view.actions.length}.`);
   }
 
-  function begin(request) {
+  async function begin(request) {
     hints = [];
     report = null;
-    proving = false;
-    return change(request, () => (view.puzzle ? `Puzzle: ${view.puzzle.title}.` : `A new run: ${view.setup.line}.`));
+    search = null;
+    await change(request, () => (view.puzzle ? `Puzzle: ${view.puzzle.title}.` : `A new run: ${view.setup.line}.`));
   }
 
   async function save() {
@@ -95,37 +105,45 @@
     }
   }
 
-  async function hint() {
-    try {
+  function hint() {
+    return alone(async () => {
       hints.push((await ask({ do: 'hint', number: hints.length })).hint);
-    } catch (error) {
-      say(`Not done: ${error.message}`, true);
-    }
-    draw();
+    });
+  }
+
+  /** Begin it, and go to what it asks for. */
+  async function beginPuzzle(name) {
+    await begin({ do: 'puzzle', name });
+    if (view.puzzle?.name !== name) return;
+    $('puzzle').scrollIntoView({ block: 'nearest' });
+    $('puzzle-title').focus({ preventScroll: true });
   }
 
   /** Slice after slice, so that the page goes on meanwhile; a second press stops it. */
   async function prove() {
-    if (proving) {
-      proving = false;
+    if (search) {
+      search = null;
+      drawSearch();
       return;
     }
-    proving = true;
-    report = null;
+    const mine = (search = {});
     const name = view.puzzle.name;
-    while (proving && view.puzzle?.name === name) {
+    report = null;
+    drawSearch();
+    while (search === mine) {
       try {
-        ({ report } = await ask({ do: 'prove', name, anew: report === null }));
+        const answer = await ask({ do: 'prove', name, anew: report === null });
+        // Stopped meanwhile, or another puzzle is on the table: this is nobody's answer.
+        if (search !== mine) return;
+        report = answer.report;
+        if (report.ended) search = null;
       } catch (error) {
+        if (search !== mine) return;
+        search = null;
         say(`Not done: ${error.message}`, true);
-        break;
       }
-      if (report.ended) proving = false;
-      drawPuzzle();
+      drawSearch();
     }
-    if (report && !report.ended) report.ended = true;
-    proving = false;
-    drawPuzzle();
   }
 
   // Drawing
@@ -143,24 +161,34 @@
     $('cables').replaceChildren(...play.cables(view, { act, puzzle }));
     $('frames').replaceChildren(...play.frames(view, { act, puzzle, hide, setHide }));
     $('lights').replaceChildren(...view.lights.map((light) => play.light(light, goTo)));
-    $('steps').replaceChildren(...play.steps(view, { goTo }));
+    $('actions').replaceChildren(...play.actions(view, { goTo }));
     $('runs').replaceChildren(...play.runs(view, {
       select: (number) => begin({ do: 'select', number }),
       close: (number) => change({ do: 'close', number }, () => `Run ${number} is closed.`),
     }));
     drawPuzzle();
-    $('steps').querySelector('.now')?.scrollIntoView({ block: 'nearest' });
+    showIn($('actions'), $('actions').querySelector('.now'));
     refocus(key);
   }
 
+  /** Scroll `list`, and nothing else, to where its `item` can be seen. */
+  function showIn(list, item) {
+    const [outer, inner] = [list.getBoundingClientRect(), item.getBoundingClientRect()];
+    if (inner.top < outer.top) list.scrollTop += inner.top - outer.top;
+    else if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
+  }
+
   function drawPuzzle() {
-    const key = document.activeElement?.getAttribute?.('data-key');
     const panel = $('puzzle');
     panel.hidden = view.puzzle === null;
     if (panel.hidden) return;
-    panel.replaceChildren(...play.puzzle(view, { hints, report, hint, prove,
+    panel.replaceChildren(...play.puzzle(view, { hints, hint, prove,
       again: () => begin({ do: 'puzzle', name: view.puzzle.name }) }));
-    refocus(key);
+    drawSearch();
+  }
+
+  function drawSearch() {
+    if (view.puzzle !== null) play.search($('puzzle'), { report, proving: search !== null });
   }
 
   function tool(key, text, act, disabled) {
@@ -181,10 +209,12 @@
     const [verb, place] = key.split('@');
     for (let at = Number(place); at >= 0; at--) {
       const near = find(`${verb}@${at}`);
-      if (near) return near.focus();
+      if (near) return near.focus({ preventScroll: true });
     }
+    const same = find(key);
+    if (same) return same.focus({ preventScroll: true });
     const id = key.split(':')[1];
-    (find(key) ?? find(`restart:${id}`) ?? find(`campaign:${id}`) ?? $('messages-title')).focus();
+    (find(`restart:${id}`) ?? find(`campaign:${id}`) ?? $('messages-title')).focus();
   }
 
   // Beginning
@@ -225,7 +255,7 @@
       return;
     }
     drawBegin();
-    $('puzzles').replaceChildren(...play.puzzles(puzzles, (name) => begin({ do: 'puzzle', name })));
+    $('puzzles').replaceChildren(...play.puzzles(puzzles, beginPuzzle));
     draw();
   }
 
