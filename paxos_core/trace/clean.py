@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from paxos_core.quorum import MEMBERS_MAX
 from paxos_core.types import U64_MAX
 
 TEXT_CHARACTERS_MAX: Final = 2_000
@@ -102,6 +103,18 @@ def list_of(check: Check) -> Check:
     return cleaned
 
 
+def members(value: Any) -> list[int]:
+    """The ids of a cluster's replicas."""
+    if not isinstance(value, list):
+        raise Wrong("is no list")
+    if len(value) > MEMBERS_MAX:
+        raise Wrong(f"has {len(value):,} ids: a cluster has at most {MEMBERS_MAX} members")
+    ids = [count(item) for item in value]
+    if len(set(ids)) < len(ids):
+        raise Wrong("names a node twice")
+    return ids
+
+
 def table_of(key: Check, check: Check) -> Check:
     """An object whose keys are all of one kind; they stay text."""
 
@@ -155,7 +168,7 @@ _STATE: Final = {
 HEADER: Final[dict[str, Check]] = {
     "trace": count,
     "source": text,
-    "nodes": list_of(count),
+    "nodes": members,
     "quorums": object_of({"phase1": count, "phase2": count}, ("phase1", "phase2")),
     "unit": text,
     "node": count,

@@ -11,7 +11,7 @@ from paxos_core.trace.clean import EVENT, HEADER, clean
 from paxos_core.trace.shape import VERSION
 
 LINE_CHARACTERS_MAX: Final = 8 << 20
-EVENTS_MAX: Final = 250_000
+EVENTS_MAX: Final = 200_000
 PROBLEMS_MAX: Final = 100
 CHARACTERS_SHOWN_MAX: Final = 60
 

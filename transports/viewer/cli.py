@@ -59,6 +59,8 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     target = file or run.folder / f"{run.name}{SUFFIXES[form]}"
     if any(_same(target, path) for path in runs):
         raise Misuse(f"{target}: that is the trace itself: name another file with -o")
+    if str(target) != "-" and target.exists() and not target.is_file():
+        raise Misuse(f"{target}: this is no regular file: name one, or - for standard output")
     text = _render(run, form)
     if str(target) == "-":
         click.echo(text, nl=False)

@@ -10,10 +10,14 @@ from typing import BinaryIO, Final
 
 from paxos_core.testing.script import ScriptError, trace_script
 from paxos_core.trace import Problem, Trace, read_trace
+from paxos_core.trace.read import EVENTS_MAX
 from transports.node.cli.failures import Failure, Misuse
 
 LINE_BYTES_MAX: Final = 8 * 2**20
-LINES_MAX: Final = 200_000
+LINES_MAX: Final = EVENTS_MAX + 2
+"""With a header, and one that shows that there are too many."""
+SKIPPED_MAX: Final = 128
+"""How many times `LINE_BYTES_MAX` of one line are read to find its end."""
 SCRIPT_BYTES_MAX: Final = 2**20
 SCRIPT_SUFFIX: Final = ".script"
 STORY: Final = "leader_dies"
@@ -54,9 +58,19 @@ def story(name: str = STORY) -> Trace:
     return trace_script(text)
 
 
+def _open(path: Path) -> BinaryIO:
+    """The file, to be read. One that is none may have no end, or never begin.
+
+    Raises `Misuse` for such a one, and `OSError`.
+    """
+    if not (path.is_file() or path.is_dir()) and path.exists():
+        raise Misuse(f"{path}: this is no regular file: copy what it gives to one")
+    return path.open("rb")
+
+
 def _read_script(path: Path) -> Trace:
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             data = file.read(SCRIPT_BYTES_MAX + 1)
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
@@ -73,7 +87,7 @@ def _read_script(path: Path) -> Trace:
 def _read_file(path: Path) -> Trace:
     left_out: list[Problem] = []
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             trace = read_trace(_lines(file, left_out))
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
@@ -89,9 +103,19 @@ def _lines(file: BinaryIO, left_out: list[Problem]) -> Iterator[str]:
             return
         if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
             left_out.append(Problem(number, f"it has more than {LINE_BYTES_MAX:,} bytes"))
-            while line and not line.endswith(b"\n"):
-                line = file.readline(LINE_BYTES_MAX)
+            if not _skip_line(file):
+                left_out.append(Problem(number, "it has no end: nothing behind it was read"))
+                return
             line = b""
         yield line.decode(errors="replace")
     if file.readline(1):
         left_out.append(Problem(0, f"only the first {LINES_MAX:,} lines were read"))
+
+
+def _skip_line(file: BinaryIO) -> bool:
+    """Read on to the end of a line; whether it was found."""
+    for _ in range(SKIPPED_MAX):
+        line = file.readline(LINE_BYTES_MAX)
+        if not line or line.endswith(b"\n"):
+            return True
+    return False

@@ -174,3 +174,17 @@ def test_no_damage_makes_it_raise(data: st.DataObject) -> None:
 
 def test_a_trace_without_problems_has_none() -> None:
     assert not traced_seed(1, steps=200).problems
+
+
+@pytest.mark.parametrize(
+    ("nodes", "wrong"),
+    [
+        ([1] * 9_999 + [2, 3], "has 10,001 ids: a cluster has at most 64 members"),
+        ([1, 1, 2], "names a node twice"),
+    ],
+)
+def test_a_header_with_ids_that_are_none_of_a_cluster_says_so(nodes: list[int], wrong: str) -> None:
+    lines = [{"trace": 1, "nodes": nodes}, {"kind": "crash", "node": 3}]
+    trace = read_trace(map(json.dumps, lines))
+    assert [problem.text for problem in trace.problems] == [f"the header's nodes {wrong}"]
+    assert trace.header["nodes"] == [3]

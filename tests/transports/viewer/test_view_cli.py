@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 import pytest
 from trace_kit import eventful_run
 
+from paxos_core.trace.read import EVENTS_MAX
 from transports.node.cli import main
 from transports.viewer import sources
 
@@ -131,6 +133,31 @@ def test_a_line_without_end_is_left_out(
         file.write("x" * 20000 + "\n")
     assert view(capsys, "run.trace")[0] == 0
     assert "it has more than 5,000 bytes" in Path("run.html").read_text()
+
+
+def test_a_line_without_an_end_is_not_read_for_ever(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "LINE_BYTES_MAX", 10)
+    monkeypatch.setattr(sources, "SKIPPED_MAX", 3)
+    Path("run.trace").write_text("x" * 41)
+    assert view(capsys, "run.trace")[0] == 0
+    assert "it has no end: nothing behind it was read" in Path("run.html").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["pipe"], ["pipe.script"], ["run.trace", "-o", "pipe"]])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    for name in ("pipe", "pipe.script"):
+        os.mkfifo(name)
+    status, _, error = view(capsys, *arguments)
+    assert status == 2
+    assert f"{arguments[-1]}: this is no regular file" in error
+
+
+def test_a_trace_of_as_many_events_as_are_read_is_read_whole() -> None:
+    assert sources.LINES_MAX == EVENTS_MAX + 2
 
 
 def test_a_trace_of_too_many_lines_is_cut(
