@@ -208,16 +208,17 @@ def _canvass(step: Step) -> str:
 
 def _resent(step: Step) -> list[Clause]:
     ticks = step.config.timing.resend_ticks
+    waited = f"{ticks} tick{'' if ticks == 1 else 's'}"
     clauses: list[Clause] = []
     if step.accepts and not step.elected:
         quorum = f"a phase 2 quorum of {step.config.quorums.phase2}"
         text = f"sends Accept for {name_set(step.accepts)} again to those who have not answered: "
-        text += f"{quorum} has not accepted in {ticks} ticks"
+        text += f"{quorum} has not accepted in {waited}"
         clauses.append(("retransmission", text))
     if step.sent(m.Prepare) and not step.campaigns:
         ballot = format_ballot(step.before.promised)
         text = f"sends Prepare {ballot} again to those whose Promise is not whole"
-        clauses.append(("retransmission", f"{text} in {ticks} ticks"))
+        clauses.append(("retransmission", f"{text} after {waited}"))
     return clauses
 
 
@@ -292,7 +293,11 @@ def _take(step: Step) -> list[Clause]:
     if leads and not step.elected:
         again = _again(step, step.memory.unproposed, "")
         clauses += again
-        fresh = _fresh(step) if again else step.accepts.keys()
+        sent_before = step.accepts.keys() & step.memory.tally.masks.keys()
+        if sent_before:
+            text = f"sends Accept for {name_set(sent_before)} again: no quorum has accepted in time"
+            clauses.append(("retransmission", text))
+        fresh = (_fresh(step) if again else step.accepts.keys()) - sent_before
         if fresh:
             text = f"proposes {name_set(fresh)} in {format_ballot(step.after.ballot)}"
             clauses.append(("stable leader", f"{text}: phase 1 is done for every slot"))
