@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trace_kit import eventful_run, hostile_lines, long_run
+from view_kit import eventful_run, hostile_lines, long_run
 
 from paxos_core.trace import read_trace
 from transports.viewer.page import render_page

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trace_kit import Maker, eventful_run, start_all
+from view_kit import Maker, eventful_run, start_all
 
 from paxos_core import messages as m
 from paxos_core.trace import Trace, read_trace

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from trace_kit import HOSTILE_TEXT, Maker, eventful_run, hostile_lines, long_run
+from view_kit import HOSTILE_TEXT, Maker, eventful_run, hostile_lines, long_run
 
 from paxos_core.trace import read_trace
 from transports.viewer import page

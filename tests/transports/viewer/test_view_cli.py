@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
-from trace_kit import eventful_run
+from view_kit import eventful_run
 
 from paxos_core.trace.read import EVENTS_MAX
 from transports.node.cli import main
