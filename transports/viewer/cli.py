@@ -13,6 +13,7 @@ from transports.node.cli.options import has_display
 if TYPE_CHECKING:
     from transports.viewer.sources import Run
 
+SAID_MAX: Final = 3
 SUFFIXES: Final = {"page": ".html", "shiviz": ".shiviz.log"}
 
 
@@ -45,7 +46,8 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     RUN is a trace, as `paxos simulate --trace FILE` and `paxos node --trace FILE`
     write them; several are those of the nodes of one cluster. A file that ends with
     .script is a script for a small cluster: it is run. Without any RUN the page
-    shows a story of our own. The page needs no network and no other file.
+    shows a story of our own. The page needs no network and no other file. Ends with 1
+    for a RUN of which nothing can be shown; what else was wrong is said, on the page too.
 
     \b
     Examples:
@@ -56,6 +58,7 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     from transports.viewer.sources import read_runs
 
     run = read_runs(runs)
+    _say_problems(runs, run)
     target = file or run.folder / f"{run.name}{SUFFIXES[form]}"
     if any(_same(target, path) for path in runs):
         raise Misuse(f"{target}: that is the trace itself: name another file with -o")
@@ -72,6 +75,18 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     click.echo(f"{target}")
     if form == "page" and (has_display() if opens is None else opens):
         click.launch(target.resolve().as_uri())
+
+
+def _say_problems(runs: tuple[Path, ...], run: Run) -> None:
+    """Raises `Failure` if there is nothing to show."""
+    for path, trace in zip(runs, run.traces, strict=False):
+        for problem in trace.problems[:SAID_MAX]:
+            where = f"{path}, line {problem.line}" if problem.line else f"{path}"
+            click.echo(f"paxos: {where}: {problem.text}", err=True)
+        if (more := len(trace.problems) - SAID_MAX) > 0:
+            click.echo(f"paxos: {path}: {more:,} more of these", err=True)
+    if not any(trace.events for trace in run.traces):
+        raise Failure(f"{run.title}: there is no event in it that could be shown")
 
 
 def _render(run: Run, form: str) -> str:

@@ -125,6 +125,27 @@ def test_what_cannot_be_done_is_one_line(
     assert err.count("\n") == 1
 
 
+def test_what_could_not_be_read_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = (home / "run.trace").read_text()
+    (home / "cut.trace").write_text(whole[: len(whole) // 2])
+    status, out, err = view(capsys, "cut.trace")
+    assert (status, out) == (0, "cut.html\n")
+    (line,) = err.splitlines()
+    assert line.startswith("paxos: cut.trace, line ")
+    assert "cut off" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\n" * 9, b"{}\n", b'{"trace":1}\n'])
+def test_a_run_of_which_nothing_can_be_shown_has_no_page(
+    home: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (home / "bad.trace").write_bytes(content)
+    status, out, err = view(capsys, "bad.trace")
+    assert (status, out) == (1, "")
+    assert "paxos: bad.trace: there is no event in it that could be shown\n" in err
+    assert not (home / "bad.html").exists()
+
+
 def test_a_line_without_end_is_left_out(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,8 +162,9 @@ def test_a_line_without_an_end_is_not_read_for_ever(
     monkeypatch.setattr(sources, "LINE_BYTES_MAX", 10)
     monkeypatch.setattr(sources, "SKIPPED_MAX", 3)
     Path("run.trace").write_text("x" * 41)
-    assert view(capsys, "run.trace")[0] == 0
-    assert "it has no end: nothing behind it was read" in Path("run.html").read_text()
+    status, _, err = view(capsys, "run.trace")
+    assert status == 1
+    assert "it has no end: nothing behind it was read" in err
 
 
 @pytest.mark.parametrize("arguments", [["pipe"], ["pipe.script"], ["run.trace", "-o", "pipe"]])

@@ -63,7 +63,8 @@ def _classify(error: Exception) -> tuple[str, int] | None:
 
 
 def _usage(error: click.UsageError) -> str:
-    message = _with_limits(error).format_message().rstrip(".")
+    # Click puts each choice on a line of its own.
+    message = _with_limits(error).format_message().rstrip(".").replace("\n\t", " ")
     message = message[:1].lower() + message[1:]
     if isinstance(error, click.NoSuchOption) and error.ctx and error.ctx.parent is None:
         message += f"; options stand behind the command, as in: paxos status {error.option_name}"

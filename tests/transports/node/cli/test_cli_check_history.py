@@ -59,7 +59,7 @@ def test_programs_get_json() -> None:
         (GOOD, ("--model", "register"), "line 1: a register has no 'put'"),
         (GOOD[:-30], ("--model", "kv"), "line 4: this is no event"),
         ("", ("--model", "kv"), "there is no operation"),
-        (GOOD, (), "missing option '--model'"),
+        (GOOD, (), "missing option '--model'. Choose from: register, kv; see:"),
         (GOOD, ("--model", "graph"), "'graph' is not one of"),
         (GOOD, ("--model", "kv", "--states", "1"), "given up after 1 states"),
     ],

@@ -102,7 +102,7 @@ def simulate(
     Examples:
       paxos simulate --seeds 0:10000 --jobs 2
       paxos simulate --seed 2 --print
-      paxos simulate --seed 2 --trace run.trace
+      paxos simulate --seed 4 --trace run.trace
       paxos simulate --seeds 0:1000 --core mixed
       paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
