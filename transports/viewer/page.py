@@ -26,6 +26,8 @@ EVENTS_MAX: Final = 20_000
 NODES_MAX: Final = 32
 PROBLEMS_SHOWN: Final = 12
 PROBLEM_CHARACTERS_MAX: Final = 300
+SILENT_SECONDS: Final = 1.0
+"""A node that runs ticks and beats more often than that."""
 _PARTS: Final = (
     ("nodes", "Nodes"),
     ("slots", "Slots"),
@@ -56,7 +58,7 @@ def render_page(
 
 def pack_trace(trace: Trace) -> tuple[dict[str, Any], list[str]]:
     """What `main.js` reads, and what could not be shown."""
-    problems = _say_problems(trace.problems)
+    problems = _say_problems(trace.problems) + _say_who_ended(trace)
     events = trace.events
     if len(events) > EVENTS_MAX:
         problems.append(
@@ -73,6 +75,20 @@ def pack_trace(trace: Trace) -> tuple[dict[str, Any], list[str]]:
     data: dict[str, Any] = Packer().pack(kept)
     data["header"] = {**scrub(trace.header), "nodes": nodes}
     return data, problems
+
+
+def _say_who_ended(trace: Trace) -> list[str]:
+    """A node that was killed writes no word of it: its trace just ends before the others'."""
+    if trace.header.get("unit") != "s":
+        return []
+    last = {e["node"]: (e["at"], e["kind"]) for e in trace.events if "node" in e and "at" in e}
+    end = max((at for at, _ in last.values()), default=0)
+    return [
+        f"The trace of node {node} ends {end - at:.1f} s before the others: it was stopped or "
+        "killed, and from then on it is shown as it was."
+        for node, (at, kind) in sorted(last.items())
+        if end - at > SILENT_SECONDS and kind != "crash"
+    ]
 
 
 def _nodes(trace: Trace, events: Iterable[dict[str, Any]]) -> tuple[list[int], int]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from view_kit import HOSTILE_TEXT, Maker, eventful_run, hostile_lines, long_run
 
-from paxos_core.trace import read_trace
+from paxos_core.trace import Trace, read_trace
 from transports.viewer import page
 from transports.viewer.page import render_page
 
@@ -132,3 +132,16 @@ def test_too_many_nodes_are_not_all_drawn() -> None:
         maker.event("start", node)
     text = rendered(maker.lines())
     assert len(data_of(text)["header"]["nodes"]) == page.NODES_MAX
+
+
+@pytest.mark.parametrize(("ends_at", "said"), [(5.0, 0), (3.0, 1)])
+def test_a_node_whose_trace_ends_early_is_named(ends_at: float, said: int) -> None:
+    header = {"trace": 1, "source": "", "nodes": [1, 2], "unit": "s", "began": 0}
+    header["quorums"] = {"phase1": 2, "phase2": 2}
+    traces = [
+        Trace({**header, "node": node}, [{"step": 0, "at": at, "node": node, "kind": "tick"}])
+        for node, at in ((1, ends_at), (2, 5.5))
+    ]
+    problems = problems_of(render_page(traces, "two nodes"))
+    assert len(problems) == said
+    assert all("node 1 ends 2.5 s before the others" in text for text in problems)
