@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -93,8 +95,15 @@ def test_every_figure_of_ours_that_kernel_paxos_explained_has_stands_on_a_page_o
 def test_the_scripts_can_be_run_as_the_page_says() -> None:
     (view, text) = blocks_of(EDITIONS / "index.md", "sh")
     assert view.text.startswith("paxos view ")
+    # The page's `python` is that of the environment, whether or not a shell has activated it.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["sh", "-e", "-c", text.text], cwd=ROOT, capture_output=True, text=True, check=True
+        ["sh", "-e", "-c", text.text],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "3 -> 2 Accept 1.3, slot 0: blue" in done.stdout
     assert done.stderr == ""
