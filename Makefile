@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo view play test coverage mutants lint docs docs-links docs-update bench microbench fuzz \
+.PHONY: help setup demo view play test coverage mutants compiled lint docs docs-links docs-update bench microbench fuzz \
 	kmod-test kmod-test-debug kmod-run kmod-shell kmod-figures kmod-bench clean
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test   every check: types, style, import fence, tests"
 	@echo "make coverage  the tests of core and simulator, and how much of both they reach"
 	@echo "make mutants  makes each wrong edit in a copy, and sees that a test fails (minutes)"
+	@echo "make compiled FOLDER=..  a copy whose core and simulator mypyc compiled, for long campaigns"
 	@echo "make lint   types, style and import fence alone"
 	@echo "make docs   the documentation as a site, in build/docs"
 	@echo "make docs-links  asks the network whether its links to others still lead somewhere"
@@ -61,6 +62,16 @@ coverage: setup
 # NAMES="store/ gate" for some of them
 mutants: setup
 	@$(BIN)/python -m tests.mutants $(NAMES)
+
+# What a simulated event passes through, as far as mypyc takes it. The same seeds give the same runs.
+COMPILED := $(addprefix paxos_core/,acceptor batch catchup checksum client codec config durable election \
+	jitter learner messages proposer quorum ready replica replicated_log service session types \
+	$(addprefix testing/,chance disk history machine members network seats sessions simulator storage))
+
+compiled: setup
+	git clone --quiet . $(FOLDER)
+	cd $(FOLDER) && $(abspath $(BIN))/mypyc --follow-imports=silent $(addsuffix .py,$(COMPILED)) > compiled.log
+	@echo "there: PYTHONPATH=. $(abspath $(BIN))/paxos simulate ..."
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -86,7 +86,8 @@ class DecodeError(ValueError):
         self.cause = cause
 
 
-_NUMBER_TYPES: Final = ("int", "Slot", "Ballot", "NodeId")
+_NUMBER_TYPES: Final = ("int", "Slot", "Ballot", "NodeId", int)
+"""As annotations are written; where `messages` was compiled, all of them are `int` itself."""
 
 
 class _Layout(NamedTuple):

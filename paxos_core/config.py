@@ -53,7 +53,7 @@ class Limits:
     """A client's command; less if the frame holds less."""
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in self.__dataclass_fields__:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1")
         if self.vote_slots_max < 2 * self.window_slots:
