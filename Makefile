@@ -63,15 +63,8 @@ coverage: setup
 mutants: setup
 	@$(BIN)/python -m tests.mutants $(NAMES)
 
-# What a simulated event passes through, as far as mypyc takes it. The same seeds give the same runs.
-COMPILED := $(addprefix paxos_core/,acceptor batch catchup checksum client codec config durable election \
-	jitter learner messages proposer quorum ready replica replicated_log service session types \
-	$(addprefix testing/,chance disk history machine members network seats sessions simulator storage))
-
 compiled: setup
-	git clone --quiet . $(FOLDER)
-	cd $(FOLDER) && $(abspath $(BIN))/mypyc --follow-imports=silent $(addsuffix .py,$(COMPILED)) > compiled.log
-	@echo "there: PYTHONPATH=. $(abspath $(BIN))/paxos simulate ..."
+	@$(BIN)/python -m tests.simulation.compiled $(FOLDER)
 
 lint: setup
 	@$(BIN)/ruff check .
