@@ -95,7 +95,8 @@ class Healing:
         if waiting == 0 and not self._finals:
             self._submit_finals()
             return
-        if waiting == 0 and self._agree():
+        # One that comes back may have promised more than it could tell, and depose the leader.
+        if waiting == 0 and self._has_leader() and self._agree():
             self._finish()
             return
         limit = self._led_at + (SETTLE_TICKS + self._deadline_ticks()) * TICK_UNITS

@@ -73,3 +73,9 @@ def test_a_doubled_request_around_the_end_of_its_session_is_applied_once(seed: i
 def test_who_is_gone_may_have_applied_more_than_the_others_know_yet():
     """The onlooker called commands lost that the new leader was still proposing again."""
     Simulation(Options(seed=6058, seconds=36)).run()
+
+
+def test_a_round_ends_only_under_a_leader():
+    """One that came back had promised more, and deposed the leader just before the rest, in which
+    the next election counted as an unrest."""
+    Simulation(Options(seed=26276, seconds=36)).run()
