@@ -4,6 +4,7 @@
 Reading: `read_trace`, `merge_traces`, `to_shiviz`, on lines of text; no I/O here either.
 """
 
+from paxos_core.trace.ends import mark_ends
 from paxos_core.trace.merge import merge_traces
 from paxos_core.trace.read import Event, Problem, Trace, read_trace
 from paxos_core.trace.recorder import Recorder
@@ -21,6 +22,7 @@ __all__ = [
     "Trace",
     "TracedLog",
     "header",
+    "mark_ends",
     "merge_traces",
     "read_trace",
     "to_shiviz",

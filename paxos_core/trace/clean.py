@@ -18,7 +18,7 @@ DIGITS_MAX: Final = 20
 KINDS: Final = frozenset(
     {
         "start", "receive", "tick", "propose", "persisted", "compact", "crash", "pause", "resume",
-        "take", "lose", "copy", "cut", "heal", "fault",
+        "take", "stop", "lose", "copy", "cut", "heal", "fault",
     }
 )  # fmt: skip
 
@@ -173,6 +173,7 @@ HEADER: Final[dict[str, Check]] = {
     "unit": text,
     "node": count,
     "began": moment,
+    "stops": truth,
 }
 EVENT: Final[dict[str, Check]] = {
     "at": moment,

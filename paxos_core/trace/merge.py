@@ -167,9 +167,11 @@ class _Merger:
 
     def _header(self) -> dict[str, Any]:
         headers = [trace.header for trace in self._traces]
-        header = {key: value for key, value in headers[0].items() if key != "node"}
+        header = {key: value for key, value in headers[0].items() if key not in ("node", "stops")}
         header["nodes"] = sorted({node for header in headers for node in header["nodes"]})
         header["source"] = f"{len(headers)} traces: " + ", ".join(h["source"] for h in headers)
+        if all(other.get("stops") for other in headers):
+            header["stops"] = True
         if any(other["quorums"] != header["quorums"] for other in headers):
             self._problems.append(Problem(0, "the traces differ in their quorums"))
         return header

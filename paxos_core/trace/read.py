@@ -115,6 +115,8 @@ class _Reader:
         if mine is None or header.get("node") != mine:
             self.complain(number, "another trace begins here: give it as a file of its own")
         self._part += 1
+        if self._header and not header.get("stops"):
+            self._header.pop("stops", None)
         began = (self._header or {}).get("began")
         if began is not None and "began" in header:
             self._lag = max(header["began"] - began, 0)
@@ -172,4 +174,4 @@ class _Reader:
             "quorums": header.get("quorums", {"phase1": majority, "phase2": majority}),
             "unit": header.get("unit", "tick"),
         }
-        return whole | {key: header[key] for key in ("node", "began") if key in header}
+        return whole | {key: header[key] for key in ("node", "began", "stops") if key in header}

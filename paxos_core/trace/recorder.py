@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from paxos_core.codec import Codec
 from paxos_core.messages import Message
-from paxos_core.trace.why import CRASHED, PAUSED, RESUMED
+from paxos_core.trace.why import CRASHED, PAUSED, RESUMED, STOPPED
 from paxos_core.types import NodeId
 
 Sink = Callable[[dict[str, Any]], None]
@@ -112,6 +112,10 @@ class Recorder:
     def crash(self, node: NodeId) -> None:
         """`node` stops at once."""
         self._outside(node, "crash", CRASHED)
+
+    def stop(self, node: NodeId) -> None:
+        """`node` is stopped by whoever runs it."""
+        self._outside(node, "stop", STOPPED)
 
     def pause(self, node: NodeId) -> None:
         """`node` stands still."""

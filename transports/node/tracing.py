@@ -122,7 +122,7 @@ def traced(
         recorder.stopped = file.ended
 
     first = header(f"paxos node {config.node}", config.quorums, "s", config.node)
-    file.write({**first, "began": round(began, 6)})
+    file.write({**first, "began": round(began, 6), "stops": True})
     replica = TracedLog(
         core.replica,
         core.codec,
@@ -134,6 +134,14 @@ def traced(
     )
     try:
         yield replace(core, replica=replica)
-    finally:
+    except Exception:
+        # It fails: its last line is what it did, as it is of one that is killed.
         recorder.settle()
+        raise
+    except BaseException:
+        recorder.stop(config.node)
+        raise
+    else:
+        recorder.stop(config.node)
+    finally:
         file.close()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Final
 
-from paxos_core.trace import Problem, Trace, merge_traces
+from paxos_core.trace import Event, Problem, Trace, mark_ends, merge_traces
 from transports.viewer.document import (
     MAIN,
     build_document,
@@ -26,8 +26,6 @@ EVENTS_MAX: Final = 20_000
 NODES_MAX: Final = 32
 PROBLEMS_SHOWN: Final = 12
 PROBLEM_CHARACTERS_MAX: Final = 300
-SILENT_SECONDS: Final = 1.0
-"""A node that runs ticks and beats more often than that."""
 _PARTS: Final = (
     ("nodes", "Nodes"),
     ("slots", "Slots"),
@@ -58,8 +56,9 @@ def render_page(
 
 def pack_trace(trace: Trace) -> tuple[dict[str, Any], list[str]]:
     """What `main.js` reads, and what could not be shown."""
-    problems = _say_problems(trace.problems) + _say_who_ended(trace)
-    events = trace.events
+    problems = _say_problems(trace.problems)
+    events = mark_ends(trace).events
+    problems += _say_who_ended(events)
     if len(events) > EVENTS_MAX:
         problems.append(
             f"The page holds the first {EVENTS_MAX:,} of {len(events):,} events: "
@@ -77,17 +76,13 @@ def pack_trace(trace: Trace) -> tuple[dict[str, Any], list[str]]:
     return data, problems
 
 
-def _say_who_ended(trace: Trace) -> list[str]:
-    """A node that was killed writes no word of it: its trace just ends before the others'."""
-    if trace.header.get("unit") != "s":
-        return []
-    last = {e["node"]: (e["at"], e["kind"]) for e in trace.events if "node" in e and "at" in e}
-    end = max((at for at, _ in last.values()), default=0)
+def _say_who_ended(events: Sequence[Event]) -> list[str]:
+    """Those that do not start again: from there on, nothing is known of them."""
     return [
-        f"The trace of node {node} ends {end - at:.1f} s before the others: it was stopped or "
-        "killed, and from then on it is shown as it was."
-        for node, (at, kind) in sorted(last.items())
-        if end - at > SILENT_SECONDS and kind != "crash"
+        f"The trace of node {event['node']} ends at step {step}: what is shown of it from there on "
+        "is what was last known."
+        for step, event in enumerate(events)
+        if event["kind"] == "end" and "down" not in event
     ]
 
 

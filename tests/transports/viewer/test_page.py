@@ -144,4 +144,4 @@ def test_a_node_whose_trace_ends_early_is_named(ends_at: float, said: int) -> No
     ]
     problems = problems_of(render_page(traces, "two nodes"))
     assert len(problems) == said
-    assert all("node 1 ends 2.5 s before the others" in text for text in problems)
+    assert all("trace of node 1 ends at step 1:" in text for text in problems)

@@ -214,7 +214,7 @@
   pv.laneHead = function (x, node, state, look) {
     const status = state?.status ?? 'unknown';
     let word = state?.role ?? '';
-    if (status === 'down') word = 'down';
+    if (status in pv.GONE) word = pv.GONE[status];
     else if (status === 'paused') word = 'paused';
     else if (word === 'leader' && pv.isBallot(state.ballot)) word = `leads ${state.ballot}`;
     const leads = word.startsWith('leads');

@@ -17,7 +17,8 @@
  * (`deliveries`, `downs`, `writes`, `cuts`), see spans.js; `stateAt` is valid until its next call.
  *
  * @typedef {Object} NodeState
- * @property {'unknown'|'up'|'paused'|'down'} status
+ * @property {'unknown'|'up'|'paused'|'down'|'off'|'stopped'|'ended'} status
+ *   down: it crashed; off, ended: its trace breaks off, and goes on later, or does not
  * @property {string|null} role
  * @property {number|null} leader     0: none is known
  * @property {string|null} ballot     the leader's
@@ -42,6 +43,9 @@
     { Accept: ['slot'], Accepted: ['first_slot', 'last_slot'], Chosen: ['slot'] });
   // Other records name the slot that all of them are below.
   const OF_ONE_SLOT = new Set(['Voted', 'ChosenValue']);
+  const STATUS = Object.assign(Object.create(null),
+    { crash: 'down', pause: 'paused', stop: 'stopped', end: 'ended' });
+  const ENDS = new Set(['crash', 'stop', 'end']);
   const PLAIN = { role: 'role', leader: 'leader', ballot: 'ballot', promised: 'promised',
     watermark: 'watermark', first_slot: 'firstSlot' };
 
@@ -89,9 +93,7 @@
       state.set(event.node, fresh);
       return;
     }
-    if (event.kind === 'crash') node.status = 'down';
-    else if (event.kind === 'pause') node.status = 'paused';
-    else node.status = 'up';
+    node.status = event.kind === 'end' && event.down ? 'off' : STATUS[event.kind] ?? 'up';
     if (event.state) change(node, event.state);
   }
 
@@ -327,7 +329,7 @@
       this.deliveries.add({ start: Math.min(start, step), end: step, life, outcome });
     }
 
-    /** Writes begin with records and end with `persisted`, or with the crash of their node. */
+    /** Writes begin with records and end with `persisted`, or where their node ends. */
     _disk(event, step) {
       if (event.records?.length) {
         const span = { start: step, end: Infinity, node: event.node, write: event.write ?? null,
@@ -344,10 +346,11 @@
           if (span.node === event.node && older) this._written(span, step);
         }
       }
-      if (event.kind === 'crash' || event.kind === 'start') {
+      if (ENDS.has(event.kind) || event.kind === 'start') {
         for (const span of [...this.writes.open]) {
           if (span.node !== event.node || span.start === step) continue;
-          span.outcome = 'gone';
+          // Where a trace breaks off, nobody knows what the disk had still got.
+          span.outcome = event.kind === 'end' || event.kind === 'stop' ? 'unknown' : 'gone';
           this.writes.close(span, step);
         }
       }
@@ -386,9 +389,10 @@
       if (kind === 'cut' || kind === 'heal') this._cables(event, step);
       if (!this._still.has(node)) return;
       const still = this._still.get(node);
-      if (kind === 'crash' || kind === 'pause') {
+      if (ENDS.has(kind) || kind === 'pause') {
         if (still) this.downs.close(still, step);
-        this._still.set(node, this.downs.add({ start: step, end: Infinity, node, kind }));
+        this._still.set(node, this.downs.add({ start: step, end: Infinity, node,
+          kind: kind === 'end' && event.down ? 'crash' : kind }));
       } else if (still && (still.kind === 'pause' || kind === 'start')) {
         this.downs.close(still, step);
         this._still.set(node, null);

@@ -46,19 +46,20 @@
       const here = event.node === node;
       const delta = here ? event.state ?? {} : {};
       const cells = [
-        ['role', this._role(state), 'role' in delta || ['start', 'crash'].includes(event.kind) && here],
+        ['role', this._role(state), 'role' in delta || ['start', 'crash', 'stop', 'end'].includes(event.kind) && here],
         ['promised', state.promised ?? '-', 'promised' in delta],
         ['accepted', accepted(state, down), Boolean(delta.votes)],
         ['chosen', down ? '-' : chosen(state), 'watermark' in delta || Boolean(delta.chosen)],
         ['disk', this._disk(node, step), false],
       ];
-      return pv.el('tr', { class: `${here ? 'pv-here' : ''}${down ? ' pv-down' : ''}`, 'data-node': node },
+      return pv.el('tr', { class: `${here ? 'pv-here' : ''}${memory.status in pv.GONE ? ' pv-down' : ''}`, 'data-node': node },
         pv.el('th', { scope: 'row' }, String(node)),
         ...cells.map(([name, text, changed]) => pv.el('td', { 'data-cell': name,
           class: changed ? 'pv-changed' : null, title: title(text, changed) }, text)));
     }
 
     _role(state) {
+      if (pv.isLastKnown(state.status)) return `${pv.GONE[state.status]}; last known:`;
       if (state.status === 'down') return 'down';
       if (state.status === 'paused') return 'paused';
       if (state.role === 'leader' && pv.isBallot(state.ballot)) return `leader ${state.ballot}`;

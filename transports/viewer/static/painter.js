@@ -15,6 +15,7 @@
 
   /** Arrows that neither begin nor end in the window; a thousand lines say nothing. */
   const PASSING_MAX = 200;
+  const FADING_STROKES = 6;
 
   /**
    * @param {pv.Layout} layout
@@ -68,9 +69,22 @@
       const y1 = Math.max(top, layout.y(span.start));
       const y2 = Math.min(bottom, layout.y(span.end));
       lines.push(pv.svg('line', { class: 'pv-gone', x1: x, x2: x, y1, y2 }));
-      lines.push(pv.svg('line', { class: `pv-still pv-still-${span.kind}`, x1: x, x2: x, y1, y2 }));
+      if (span.kind === 'end') lines.push(...fading(layout.y(span.start), x, y1, y2));
+      else lines.push(pv.svg('line', { class: `pv-still pv-still-${span.kind}`, x1: x, x2: x, y1, y2 }));
     }
     return group('pv-lanes', lines);
+  }
+
+  /** A lane whose trace ends: some strokes, each paler, and then nothing. */
+  function fading(begin, x, top, bottom) {
+    const strokes = [];
+    for (let at = 0; at < FADING_STROKES; at++) {
+      const y1 = begin + 14 + at * 12;
+      if (y1 < top || y1 + 7 > bottom) continue;
+      strokes.push(pv.svg('line', { class: 'pv-still pv-still-end', x1: x, x2: x, y1, y2: y1 + 7,
+        opacity: (1 - at / FADING_STROKES).toFixed(2) }));
+    }
+    return strokes;
   }
 
   function cuts({ layout, first, last, model }, top, bottom) {
@@ -107,7 +121,8 @@
       const y2 = layout.y(span.end);
       const future = span.start > look.step ? ' pv-future' : '';
       const texts = span.records.map((record) => record.text).join('; ');
-      const said = { written: 'on its way to the disk', gone: 'never reached the disk', open: 'on its way to the disk' };
+      const said = { written: 'on its way to the disk', gone: 'never reached the disk', open: 'on its way to the disk',
+        unknown: 'the trace does not say whether the disk got it' };
       bars.push(pv.svg('g', { class: `pv-disk pv-disk-${span.outcome}${future}` },
         pv.svg('title', {}, `${said[span.outcome]}: ${pv.cut(texts, 300)}`),
         pv.svg('rect', { x: x - 2.5, y: y1, width: 5, height: Math.max(2, y2 - y1), rx: 2 }),

@@ -127,7 +127,8 @@
       if (parts.length === 0 && state.firstSlot !== null && pv.compareSlots(slot, state.firstSlot) < 0) {
         parts.push(pv.el('span', { class: 'pv-soft', title: 'in the snapshot' }, '\u2713 snapshot'));
       }
-      return pv.el('td', { 'data-node': node, class: down ? 'pv-down' : null },
+      return pv.el('td', { 'data-node': node, class: state.status in pv.GONE ? 'pv-down' : null,
+        title: pv.isLastKnown(state.status) ? 'as last known' : null },
         ...parts.flatMap((part, at) => (at ? [' ', part] : [part])));
     }
 

@@ -7,7 +7,7 @@
 
   const VERBS = Object.assign(Object.create(null), {
     start: 'starts', tick: 'time passes', propose: 'is given a command',
-    persisted: 'the disk has it', compact: 'takes a snapshot', crash: 'crashes',
+    persisted: 'the disk has it', compact: 'takes a snapshot', crash: 'crashes', stop: 'is stopped',
     pause: 'stands still', resume: 'goes on', take: 'hands out what followed',
     cut: 'cut', heal: 'healed', fault: 'fault',
   });
@@ -16,6 +16,14 @@
     role: 'role', leader: 'leader', ballot: "leader's ballot", promised: 'promised',
     watermark: 'all chosen below', first_slot: 'log begins at',
   };
+
+  /** What a node is called that takes no part, by the status of its state. */
+  pv.GONE = Object.assign(Object.create(null), {
+    down: 'down', off: 'down', stopped: 'stopped', ended: 'trace ended',
+  });
+
+  /** Whether all that is known of a node is what was last known. */
+  pv.isLastKnown = (status) => status !== 'down' && status in pv.GONE;
 
   /** What happened at a step, in one line, without naming the node. */
   pv.headline = function (model, step) {
@@ -30,6 +38,7 @@
       case 'persisted': return written(model, event, step);
       case 'cut': case 'heal': case 'fault': return event.text || VERBS[event.kind];
       case 'tick': case 'take': return event.text ? event.text.replace(/^it /, '') : sending(event);
+      case 'end': return event.down ? 'its trace breaks off here, and goes on with a start' : 'its trace ends here';
       default: return (VERBS[event.kind] ?? event.kind) + (event.text ? `: ${event.text}` : '');
     }
   };
