@@ -41,7 +41,7 @@ GATED: Final = (m.Prepare, m.Promise, m.Accepted)
 
 CRASHED: Final = ("crash", "Stops at once: what was not on stable storage is lost (crash).")
 PAUSED: Final = ("pause", "Stands still: what arrives meanwhile waits (pause).")
-STOPPED: Final = ("crash", "Stops when it is told to; it starts again from what its disk has (crash).")
+STOPPED: Final = ("crash", "Stops when told to; it starts again from what its disk has (crash).")
 RESUMED: Final = ("pause", "Goes on, and reads all that has arrived meanwhile (pause).")
 
 
