@@ -8,10 +8,30 @@ others as they were, which is what makes minimising a failure work.
 from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from paxos_core.jitter import SplitMix64
 from paxos_core.types import U64_MAX
+
+# What a stream is for: the first part of its key, the only ones that there are. Seeds are
+# what they are through these numbers, so none is changed, and a new stream gets a new one.
+SHAPE: Final = 1
+SWARM: Final = 2
+FAULT: Final = 3
+LOAD: Final = 4
+LIMITS: Final = 5
+ROUND: Final = 6
+FRAME: Final = 7
+NODE: Final = 11
+GARBAGE: Final = 12
+CORE: Final = 13
+"""Which core a node has. Alone; a client's key has its endpoint behind the number."""
+CLIENT: Final = 13
+PARTIAL: Final = 21
+NETWORK: Final = 0x6E6574
+LIAR: Final = 0x6C
+LIARS_NETWORK: Final = 0x6E
+LIARS_SEEDS: Final = 0x73
 
 T = TypeVar("T")
 

@@ -13,15 +13,13 @@ from paxos_core.config import ReplicaConfig
 from paxos_core.durable import DurableState
 from paxos_core.quorum import QuorumSystem
 from paxos_core.replicated_log import ReplicatedLog
-from paxos_core.testing.chance import stream
+from paxos_core.testing.chance import CORE, stream
 from paxos_core.types import NodeId
 
 PYTHON: Final = "python"
 C: Final = "c"
 MIXED: Final = "mixed"
 CORES: Final = (PYTHON, C, MIXED)
-
-_CORE: Final = 13
 
 
 class MakeCore(Protocol):
@@ -37,6 +35,6 @@ def foreign_nodes(seed: int, core: str, quorums: QuorumSystem) -> frozenset[Node
     members = list(quorums.members)
     if core != MIXED:
         return frozenset(members if core == C else ())
-    chance = stream(seed, _CORE)
+    chance = stream(seed, CORE)
     chance.shuffle(members)
     return frozenset(members[: chance.between(1, max(1, len(members) - 1))])

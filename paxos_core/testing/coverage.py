@@ -1,6 +1,6 @@
 """States that a campaign must have been in: one that never got there has tested less than it seems.
 
-Names are those of `History.counts`.
+Names are those of `Monitor.counts`.
 """
 
 from __future__ import annotations

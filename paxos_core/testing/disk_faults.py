@@ -83,7 +83,7 @@ class DiskFaults:
         if copy is not None:
             simulation.crash(node, power=False)
             if not node.disk.is_damaged and node.disk.put_back(copy):
-                simulation.history.counts["old log put back"] += 1
+                simulation.monitor.counts["old log put back"] += 1
         if node.disk.is_damaged:
             simulation.crash(node)
         if node.service is None:

@@ -53,7 +53,7 @@ class FaultRunner:
                 simulation.at(fault.duration, self._end_mute, kinds)
             case _:
                 self._begin_on_links(fault, chance)
-        simulation.history.counts[f"fault {fault.kind}"] += 1
+        simulation.monitor.counts[f"fault {fault.kind}"] += 1
 
     def end_on_disks(self) -> None:
         """No disk breaks any more, and what was destroyed is found."""
@@ -102,10 +102,10 @@ class FaultRunner:
     def _jump(self, node: SimulatedNode, chance: Chance) -> None:
         """Forward: many ticks at once. Back: none for a while."""
         if chance.happens(500):
-            self._simulation.history.counts["clock jumped forward"] += 1
+            self._simulation.monitor.counts["clock jumped forward"] += 1
             self._simulation.leap(node, chance.between(2, 60))
         else:
-            self._simulation.history.counts["clock stood"] += 1
+            self._simulation.monitor.counts["clock stood"] += 1
             node.stands = True
 
     def _end_at_node(self, fault: Fault, node: SimulatedNode) -> None:

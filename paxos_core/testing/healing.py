@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paxos_core.testing.chance import stream
+from paxos_core.testing.chance import PARTIAL, stream
 from paxos_core.testing.failure import Violation
 from paxos_core.testing.partial import draw_partial
 from paxos_core.testing.plan import TICK_UNITS
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from paxos_core.testing.simulator import Simulation
 
 ELECTION_TIMEOUTS_MAX = 4
-_PARTIAL = 21
 SETTLE_TICKS = 250
 NAMES = 1 << 20
 """Numbers of last commands that each round has to itself."""
@@ -72,10 +71,10 @@ class Healing:
             simulation.plan.quorums,
             voting,
             leader.id if leader is not None else 0,
-            stream(simulation.options.seed, _PARTIAL, self._number),
+            stream(simulation.options.seed, PARTIAL, self._number),
         )
         simulation.network.block(pairs)
-        simulation.history.counts[f"partial: {name}"] += 1
+        simulation.monitor.counts[f"partial: {name}"] += 1
         simulation.say(f"but for {name}: {pairs} stay cut")
 
     def _choose_gone(self) -> list[SimulatedNode]:
@@ -117,7 +116,8 @@ class Healing:
             simulation.network.heal()
             timeout_units = simulation.plan.timing.election_ticks_max * TICK_UNITS
             timeouts = -(-waited // timeout_units)
-            simulation.history.counts[f"leader within {timeouts} time-outs"] += 1
+            unit = "time-out" if timeouts == 1 else "time-outs"
+            simulation.monitor.counts[f"leader within {timeouts} {unit}"] += 1
             return
         limit = ELECTION_TIMEOUTS_MAX * simulation.plan.timing.election_ticks_max * TICK_UNITS
         if waited > limit:
@@ -157,25 +157,25 @@ class Healing:
         if len(digests) != 1:
             raise Violation("logs are prefixes of one another", "equal lengths, unequal logs")
         # One that is gone may have applied more than its followers know of: they are still at it.
-        known = len(self._simulation.history.ledger)
+        known = len(self._simulation.monitor.order)
         return all(
             len(getattr(service.machine, "names", ())) == known for service in services if service
         )
 
     def _finish(self) -> None:
         simulation = self._simulation
-        ledger = simulation.history.ledger
+        order = simulation.monitor.order
         for node in self._living():
             assert node.service is not None
             machine = node.service.machine
-            if getattr(machine, "names", None) != ledger:
+            if getattr(machine, "names", None) != order:
                 raise Violation(
                     "acknowledged commands are never lost", f"node {node.id} lacks some"
                 )
         for client in simulation.clients.values():
             if any(client.commands):
                 raise Violation("liveness", "a command was given no outcome")
-        missing = self._finals - set(ledger)
+        missing = self._finals - set(order)
         if missing and not simulation.plan.kinds & {"evict", "impatient"}:
             raise Violation("liveness", f"{missing} were not applied in a healthy cluster")
         simulation.end_round()

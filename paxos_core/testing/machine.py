@@ -1,4 +1,4 @@
-"""The simulated application: an append-only ledger that notices what comes twice."""
+"""The simulated application: an append-only list that notices what comes twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def command_name(command: bytes) -> bytes:
     return command.partition(b" ")[0]
 
 
-class Ledger:
+class AppendList:
     """Appends every command's name; answers ``name#position``.
 
     `applied` is told of each append as ``(position, name)``, `restored` of the
@@ -36,7 +36,7 @@ class Ledger:
         self.known: set[bytes] = set()
 
     def apply(self, command: bytes) -> bytes:
-        """Append. Raises `Violation` for a name that is in the ledger already."""
+        """Append. Raises `Violation` for a name that is in the list already."""
         name = command_name(command)
         position = len(self.names)
         if name in self.known:
@@ -48,12 +48,12 @@ class Ledger:
         return result.ljust(LARGE_RESULT_BYTES) if name.startswith(LARGE) else result
 
     def snapshot(self) -> bytes:
-        """The whole ledger."""
+        """The whole list."""
         packed: bytes = msgpack.packb(self.names)
         return packed
 
     def restore(self, snapshot: bytes) -> None:
-        """Become the ledger that was packed."""
+        """Become the list that was packed."""
         self.names = msgpack.unpackb(snapshot)
         self.known = set(self.names)
         self._restored(self.names)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from paxos_core.testing.chance import Chance, stream
+from paxos_core.testing.chance import NETWORK, Chance, stream
 from paxos_core.types import NodeId
 
 Pair = tuple[NodeId, NodeId]
 Deliver = Callable[[int, NodeId, bytes], None]
 """``(delay, to, frame)``: have `frame` arrive after `delay`."""
 
-_NETWORK_KEY = 0x6E6574
 _KIND_AT = 4
 FRACTION = 1024
 """Rates are given in parts of this."""
@@ -58,7 +57,7 @@ class Network:
         pair = (sender, to)
         dice = self._dice.get(pair)
         if dice is None:
-            dice = self._dice[pair] = stream(self._seed, _NETWORK_KEY, sender, to)
+            dice = self._dice[pair] = stream(self._seed, NETWORK, sender, to)
         throw = dice.next()
         self.carried += 1
         rates = self.rates

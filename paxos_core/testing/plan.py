@@ -13,6 +13,7 @@ from paxos_core.checksum import checksum
 from paxos_core.client import ClientConfig
 from paxos_core.config import Limits, SessionLimits, Timing
 from paxos_core.quorum import QuorumSystem
+from paxos_core.testing import chance as streams
 from paxos_core.testing.chance import Chance, stream
 from paxos_core.testing.machine import LARGE
 from paxos_core.testing.network import FRACTION, Rates
@@ -48,8 +49,6 @@ KINDS = EVENT_KINDS + CONDITIONS
 FRAMES_BYTES = (1024, 1400, 4096, 8900, 65536)
 """What a frame may hold: of an Ethernet or UDP, of jumbo frames, of a stream."""
 TINY_FRAMES_BYTES = (512, 640, 1024)
-
-_SHAPE, _SWARM, _FAULT, _LOAD, _LIMITS, _ROUND, _FRAME = 1, 2, 3, 4, 5, 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +103,12 @@ class Plan:
 
 def draw_plan(options: Options) -> Plan:
     """The plan of `options.seed`, less what the options take out."""
-    shape = stream(options.seed, _SHAPE)
+    shape = stream(options.seed, streams.SHAPE)
     kinds = _draw_kinds(options.seed) - options.without
     members = range(1, (options.nodes or _draw_size(shape)) + 1)
     quorums = _draw_quorums(shape, len(members)) if "flexible" in kinds else QuorumSystem(members)
-    limits = stream(options.seed, _LIMITS)
-    frame_bytes_max = stream(options.seed, _FRAME).choice(FRAMES_BYTES)
+    limits = stream(options.seed, streams.LIMITS)
+    frame_bytes_max = stream(options.seed, streams.FRAME).choice(FRAMES_BYTES)
     if "tiny" in kinds:
         frame_bytes_max = limits.choice(TINY_FRAMES_BYTES)
     chaos_ticks = shape.between(80, 240)
@@ -138,7 +137,7 @@ def draw_plan(options: Options) -> Plan:
 
 def redraw_plan(plan: Plan, number: int) -> None:
     """Make it the plan of round `number`, 1 and up: other faults and load, the same cluster."""
-    shape = stream(plan.options.seed, _ROUND, number)
+    shape = stream(plan.options.seed, streams.ROUND, number)
     chaos_ticks = shape.between(80, 240)
     plan.rest_units = shape.below(REST_TICKS_MAX) * TICK_UNITS
     options = replace(plan.options, seed=shape.next())
@@ -165,10 +164,12 @@ def faults_of(options: Options) -> list[Fault]:
 
 
 def _draw_kinds(seed: int) -> frozenset[str]:
-    strength = stream(seed, _SWARM).choice((250, 400, 600))
+    strength = stream(seed, streams.SWARM).choice((250, 400, 600))
     # Keyed by its name, so that a new kind leaves the old ones' dice alone.
     return frozenset(
-        kind for kind in KINDS if stream(seed, _SWARM, checksum(kind.encode())).happens(strength)
+        kind
+        for kind in KINDS
+        if stream(seed, streams.SWARM, checksum(kind.encode())).happens(strength)
     )
 
 
@@ -252,7 +253,7 @@ def _draw_faults(
     for position, kind in enumerate(EVENT_KINDS):
         if kind not in present:
             continue
-        chance = stream(options.seed, _FAULT, position)
+        chance = stream(options.seed, streams.FAULT, position)
         for nth in range(chance.between(1, 5)):
             index = first + position * 10 + nth
             fault = Fault(
@@ -268,7 +269,7 @@ def _draw_faults(
 
 
 def _draw_load(options: Options, plan: Plan, first: int) -> list[Submission]:
-    chance = stream(options.seed, _LOAD)
+    chance = stream(options.seed, streams.LOAD)
     submissions: list[Submission] = []
     room = plan.frame_bytes_max - 400
     rush_units = chance.choice((100, 500, plan.chaos_units))

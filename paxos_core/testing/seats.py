@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from paxos_core.client import Client, ClientConfig, Outcome, Overloaded, ResultTooLarge
 from paxos_core.codec import Codec
-from paxos_core.testing.chance import stream
+from paxos_core.testing.chance import CLIENT, stream
 from paxos_core.testing.failure import Violation
 from paxos_core.testing.members import CLUSTER, SimulatedClient
 from paxos_core.testing.plan import TICK_UNITS
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SUCCESSOR = 1000
 """How far the endpoint of a client is from that of the next one in its place."""
-_CLIENT = 13
 
 
 class Seats:
@@ -31,9 +30,9 @@ class Seats:
 
     def _make(self, config: ClientConfig) -> SimulatedClient:
         simulation = self._simulation
-        simulation.history.opened(config.endpoint)
+        simulation.monitor.opened(config.endpoint)
         client = SimulatedClient(Client(config), Codec(CLUSTER, config.endpoint))
-        chance = stream(simulation.options.seed, _CLIENT, config.endpoint)
+        chance = stream(simulation.options.seed, CLIENT, config.endpoint)
         skew = simulation.plan.skew_permille
         client.period_units = TICK_UNITS + chance.between(-skew, skew) * TICK_UNITS // 1000
         simulation.at(config.endpoint % TICK_UNITS, self._tick, client)
@@ -43,7 +42,7 @@ class Seats:
         """The process of a client ends; another begins, with an endpoint of its own."""
         old = self._seats[seat]
         endpoint = old.client.config.endpoint
-        counts = self._simulation.history.counts
+        counts = self._simulation.monitor.counts
         counts["client died"] += 1
         if old.client.outstanding:
             counts["client died waiting"] += 1
@@ -65,11 +64,11 @@ class Seats:
         try:
             ticket = client.client.submit(commands)
         except Overloaded:
-            self._simulation.history.counts["client queue full"] += 1
+            self._simulation.monitor.counts["client queue full"] += 1
             return
         assert ticket == len(client.commands)
         client.commands += commands
-        self._simulation.history.submitted.update(commands)
+        self._simulation.monitor.submitted.update(commands)
         self._pump(client)
 
     def receive(self, client: SimulatedClient, frame: bytes) -> None:
@@ -101,13 +100,13 @@ class Seats:
                     raise Violation("one outcome per command", f"ticket {ticket} ends twice")
                 client.commands[ticket] = b""
                 self._simulation.say(f"{endpoint} {command[:12]!r} ended in {outcome!r}")
-                self._simulation.history.ended(command, outcome)
+                self._simulation.monitor.ended(command, outcome)
                 self._settle(client, command, outcome)
 
     def _settle(self, client: SimulatedClient, command: bytes, outcome: Outcome) -> None:
         """An answer settles what was open no more when its command was submitted."""
         if isinstance(outcome, bytes | ResultTooLarge):
-            self._simulation.history.settled(client.older)
+            self._simulation.monitor.settled(client.older)
             client.older.clear()
         else:
             client.doubtful.append(command)

@@ -1,4 +1,4 @@
-"""What the nodes' session tables are, so that the onlooker can compare them."""
+"""What the nodes' session tables are, so that the monitor can compare them."""
 
 from __future__ import annotations
 

@@ -25,15 +25,15 @@ from paxos_core.ready import LeaderChanged, Ready
 from paxos_core.replica import Replica
 from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.service import Service
-from paxos_core.testing.chance import stream
+from paxos_core.testing.chance import GARBAGE, NODE, stream
 from paxos_core.testing.cores import PYTHON, MakeCore, foreign_nodes
 from paxos_core.testing.disk import Disk, DiskFailed
 from paxos_core.testing.failure import SimulationFailure, Violation
 from paxos_core.testing.faults import FaultRunner
 from paxos_core.testing.healing import Healing
-from paxos_core.testing.history import History
-from paxos_core.testing.machine import Ledger
+from paxos_core.testing.machine import AppendList
 from paxos_core.testing.members import CLUSTER, SimulatedNode
+from paxos_core.testing.monitor import Monitor
 from paxos_core.testing.network import Network
 from paxos_core.testing.options import Options
 from paxos_core.testing.plan import (
@@ -51,7 +51,6 @@ from paxos_core.types import NodeId, WriteId
 
 STEPS_MAX = 40_000
 """Of one round."""
-_NODE, _GARBAGE = 11, 12
 
 Act = Callable[..., None]
 
@@ -88,10 +87,10 @@ class Simulation:
         self._last_step = options.steps or STEPS_MAX
         self._heap: list[tuple[int, int, Act, Any, Any]] = []
         self._sequence = 0
-        self.history = History(plan.quorums, plan.rates.duplicate == 0)
-        self.history.begun(plan.quorums, plan.frame_bytes_max)
+        self.monitor = Monitor(plan.quorums, plan.rates.duplicate == 0)
+        self.monitor.begun(plan.quorums, plan.frame_bytes_max)
         self.network = self.make_network(plan)
-        self._garbage = stream(options.seed, _GARBAGE)
+        self._garbage = stream(options.seed, GARBAGE)
         self._foreign = foreign_nodes(options.seed, options.core, plan.quorums)
         self.nodes = {node: self._make_node(node, plan) for node in plan.quorums.members}
         self.seats = Seats(self)
@@ -107,7 +106,7 @@ class Simulation:
         return Network(self.options.seed, plan.rates, self._arrive)
 
     def _make_node(self, node_id: NodeId, plan: Plan) -> SimulatedNode:
-        chance = stream(self.options.seed, _NODE, node_id)
+        chance = stream(self.options.seed, NODE, node_id)
         disk = Disk(lambda record: self._durable(node_id, record))
         foreign = node_id in self._foreign
         codec = (RawCodec if foreign else Codec)(CLUSTER, node_id)
@@ -125,7 +124,7 @@ class Simulation:
     def _durable(self, node_id: NodeId, record: Record) -> None:
         if type(record) is RawRecord:
             record = decode_record(record.data)
-        self.history.durable(node_id, record)
+        self.monitor.durable(node_id, record)
 
     def _fill_heap(self, plan: Plan) -> None:
         for submission in plan.submissions:
@@ -141,10 +140,10 @@ class Simulation:
 
     # Running
 
-    def run(self) -> History:
+    def run(self) -> Monitor:
         """To the end. Raises `SimulationFailure`."""
         try:
-            self.history.check_quorums()
+            self.monitor.check_quorums()
             one_step = self.one_step
             while not self.done and self.step < self._last_step:
                 one_step()
@@ -153,12 +152,12 @@ class Simulation:
         except Violation as violation:
             raise SimulationFailure(self.options, self.step, violation) from violation
         except Exception as error:
-            # The ledger reports through its state machine, as any application would fail.
+            # The application reports through its state machine, as any application would fail.
             if isinstance(error.__cause__, Violation):
                 raise SimulationFailure(self.options, self.step, error.__cause__) from error
             raised = Violation("the core raises nothing", f"{type(error).__name__}: {error}")
             raise SimulationFailure(self.options, self.step, raised) from error
-        return self.history
+        return self.monitor
 
     def one_step(self) -> None:
         """The next event."""
@@ -176,10 +175,10 @@ class Simulation:
         self.forget(self.healing)
         self.round += 1
         redraw_plan(self.plan, self.round)
-        self.at(self.plan.rest_units, self._begin_round, self.history.counts["leader elected"])
+        self.at(self.plan.rest_units, self._begin_round, self.monitor.counts["leader elected"])
 
     def _begin_round(self, elected: int, _: None) -> None:
-        if self.history.counts["leader elected"] != elected:
+        if self.monitor.counts["leader elected"] != elected:
             raise Violation("a leader stays while nothing goes wrong", "another was elected")
         self.say(f"round {self.round}")
         if not self.options.steps:
@@ -208,8 +207,8 @@ class Simulation:
         if node.gone:
             return
         if node.incarnation:
-            self.history.counts["restart"] += 1
-        self._start_with(node, read_disk(node, self.history))
+            self.monitor.counts["restart"] += 1
+        self._start_with(node, read_disk(node, self.monitor))
 
     def _start_with(self, node: SimulatedNode, state: DurableState) -> None:
         plan = self.plan
@@ -224,9 +223,9 @@ class Simulation:
             timing=plan.timing,
             limits=plan.limits,
         )
-        ledger = Ledger(self.history.applied, self.history.restored)
+        machine = AppendList(self.monitor.applied, self.monitor.restored)
         replica = self.make_replica(node, config, state)
-        node.service = Service(replica, ledger, plan.session_limits)
+        node.service = Service(replica, machine, plan.session_limits)
         self.pump(node)
 
     def make_replica(
@@ -242,7 +241,7 @@ class Simulation:
         """`node` stops at once; its disk keeps what it likes of the unfinished (`Disk.crash`)."""
         if node.service is None:
             return
-        self.history.counts["crash"] += 1
+        self.monitor.counts["crash"] += 1
         node.service = None
         node.armed = 0
         node.backlog.clear()
@@ -258,7 +257,7 @@ class Simulation:
     def _tick_once(self, node: SimulatedNode) -> None:
         if node.service is None or node.paused:
             return
-        self.history.ticks[node.id] += 1
+        self.monitor.ticks[node.id] += 1
         node.service.tick()
         self.pump(node)
 
@@ -270,7 +269,7 @@ class Simulation:
     def pump(self, node: SimulatedNode) -> None:
         """Take what the service has, until it has nothing."""
         while (service := node.service) is not None and (ready := service.take()):
-            self.history.reached[node.id] = service.applied
+            self.monitor.reached[node.id] = service.applied
             if node.armed and ready.records:
                 self._crash_midway(node, ready)
                 return
@@ -293,15 +292,15 @@ class Simulation:
                 self._send(node, to, message)
         if moment > 2:
             node.disk.begin(ready.write_id, ready.records, ready.checkpoint)
-        self.history.counts["crash around a write"] += 1
+        self.monitor.counts["crash around a write"] += 1
         self.crash(node)
 
     def _watch(self, node: SimulatedNode, service: Service, ready: Ready) -> None:
         for entry in ready.decided:
-            self.history.decided(node.id, entry)
+            self.monitor.decided(node.id, entry)
         if ready.decided or ready.install is not None:
-            self.history.digested(node.id, service.applied, service.digest.encode())
-            self.history.tabled(node.id, service.applied, table_digest(service))
+            self.monitor.digested(node.id, service.applied, service.digest.encode())
+            self.monitor.tabled(node.id, service.applied, table_digest(service))
         for event in ready.events:
             self.say(f"{node.id} {event}")
             if isinstance(event, LeaderChanged):
@@ -309,17 +308,17 @@ class Simulation:
 
     def _note_leader(self, node: SimulatedNode, leader: NodeId) -> None:
         if leader == node.id:
-            self.history.counts["leader elected"] += 1
-            if self.history.has_gap:
-                self.history.counts["leader with a gap"] += 1
+            self.monitor.counts["leader elected"] += 1
+            if self.monitor.has_gap:
+                self.monitor.counts["leader with a gap"] += 1
         elif node.leads:
-            self.history.counts["leader deposed"] += 1
+            self.monitor.counts["leader deposed"] += 1
         node.leads = leader == node.id
 
     def _write(self, node: SimulatedNode, ready: Ready) -> None:
         node.disk.begin(ready.write_id, ready.records, ready.checkpoint)
         if ready.checkpoint:
-            self.history.counts["checkpoint"] += 1
+            self.monitor.counts["checkpoint"] += 1
         finish = max(self.now, node.disk_free_at) + node.chance.between(0, node.disk_units_max)
         node.disk_free_at = finish
         node.last_write = ready.write_id
@@ -333,7 +332,7 @@ class Simulation:
             node.disk.finish(write_id)
         except DiskFailed as failure:
             # Nobody knows what reached the disk, so it is not tried again.
-            self.history.counts[str(failure)] += 1
+            self.monitor.counts[str(failure)] += 1
             self.crash(node, later=False)
             return
         node.service.persisted(write_id)
@@ -368,7 +367,7 @@ class Simulation:
             self._last_message = message
         if type(message) is RawFrame:
             message = self._read_raw(to, frame)
-        self.history.sent(node.id, message)
+        self.monitor.sent(node.id, message)
         self.put(node.id, to, frame, message)
 
     def _read_raw(self, to: NodeId, frame: bytes) -> Message:
@@ -393,7 +392,7 @@ class Simulation:
             )
         if self.trace is not None:
             self.say(f"{sender} -> {to} {describe_message(message)}")
-        self.history.framed(self.now, to, frame)
+        self.monitor.framed(self.now, to, frame)
         self.network.carry(sender, to, frame)
         if self.plan.garbage_permille and self._garbage.happens(self.plan.garbage_permille):
             self.at(1, self._garble, to, frame)
@@ -409,7 +408,7 @@ class Simulation:
             case _:
                 noise = b"".join(garbage.next().to_bytes(8, "big") for _ in range(6))
                 frame = frame[: garbage.below(HEADER_BYTES)] + noise
-        self.history.counts["garbage"] += 1
+        self.monitor.counts["garbage"] += 1
         try:
             message = self._reader.decode(frame)[1]
         except DecodeError:
@@ -485,6 +484,6 @@ def simulate(
     options: Options,
     trace: Callable[[str], None] | None = None,
     make_core: MakeCore | None = None,
-) -> History:
+) -> Monitor:
     """Run one seed to its end. Raises `SimulationFailure` if an invariant breaks."""
     return Simulation(options, trace, make_core=make_core).run()

@@ -15,13 +15,13 @@ from paxos_core.testing.disk_bytes import DiskRefused
 from paxos_core.testing.failure import Violation
 
 if TYPE_CHECKING:
-    from paxos_core.testing.history import History
     from paxos_core.testing.members import SimulatedNode
+    from paxos_core.testing.monitor import Monitor
 
 FOUND = "damage is found"
 
 
-def read_disk(node: SimulatedNode, history: History) -> DurableState:
+def read_disk(node: SimulatedNode, monitor: Monitor) -> DurableState:
     """The state that `node` starts from. Raises `Violation`."""
     disk = node.disk
     causes = sorted(disk.causes)
@@ -33,23 +33,23 @@ def read_disk(node: SimulatedNode, history: History) -> DurableState:
                 "a sound disk is read", f"node {node.id} refuses its disk: {refusal}"
             ) from refusal
         for cause in causes:
-            history.counts[f"found: {cause}"] += 1
-        _rebuild(node, history)
+            monitor.counts[f"found: {cause}"] += 1
+        _rebuild(node, monitor)
         return DurableState()
     if causes:
         raise Violation(FOUND, f"node {node.id} starts on a disk with {', '.join(causes)}")
     if contents.torn:
-        history.counts["torn write cut"] += 1
+        monitor.counts["torn write cut"] += 1
     if contents.end > contents.sealed_end:
-        history.counts["start with more than was sealed"] += 1
+        monitor.counts["start with more than was sealed"] += 1
     state = replay(map(decode_record, contents.records))
     if node.incarnation:
-        history.restarted(node.id, state)
+        monitor.restarted(node.id, state)
     return state
 
 
-def _rebuild(node: SimulatedNode, history: History) -> None:
+def _rebuild(node: SimulatedNode, monitor: Monitor) -> None:
     """A new store that learns and does not vote, as `paxos init --non-voting` makes it."""
     node.disk.format()
     node.voting = False
-    history.wiped(node.id)
+    monitor.wiped(node.id)

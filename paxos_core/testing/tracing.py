@@ -17,8 +17,8 @@ from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.testing.cores import MakeCore
 from paxos_core.testing.failure import SimulationFailure
 from paxos_core.testing.fault_words import fault_text
-from paxos_core.testing.history import History
 from paxos_core.testing.members import SimulatedNode
+from paxos_core.testing.monitor import Monitor
 from paxos_core.testing.network import Deliver, Network, Pair, Rates
 from paxos_core.testing.options import Options
 from paxos_core.testing.plan import TICK_UNITS, Fault, Plan, draw_plan
@@ -153,7 +153,7 @@ class TracedSimulation(Simulation):
         self._logs[node.id] = log
         return log
 
-    def run(self) -> History:
+    def run(self) -> Monitor:
         """As `Simulation.run`."""
         try:
             return super().run()
@@ -234,7 +234,7 @@ class TracedSimulation(Simulation):
                 tell_loss(self.recorder, entry[4], "all that is late is lost, so that all is well")
 
 
-def trace_seed(options: Options, sink: Sink, make_core: MakeCore | None = None) -> History:
+def trace_seed(options: Options, sink: Sink, make_core: MakeCore | None = None) -> Monitor:
     """Run one seed to its end, as `simulate` does, and hand the lines of its trace to `sink`.
 
     Raises `SimulationFailure` if an invariant breaks; the trace is whole also then.

@@ -67,7 +67,7 @@ def test_a_node_keeps_its_core():
     options = Options(3, core=MIXED)
     simulation = Simulation(options, make_core=make_of(MIXED))
     simulation.run()
-    assert simulation.history.counts["restart"]
+    assert simulation.monitor.counts["restart"]
     foreign = foreign_nodes(3, MIXED, simulation.plan.quorums)
     for node in simulation.nodes.values():
         if node.service is not None:

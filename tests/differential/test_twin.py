@@ -62,7 +62,7 @@ def test_with_little_memory_it_is_slow_and_never_wrong(log_keep_slots: int) -> N
         plan = crowded(Options(seed), log_keep_slots=log_keep_slots)
         simulation = SmallSimulation(Options(seed), memory_bytes=0, plan=plan)
         simulation.run()
-        results += simulation.history.counts["result"]
+        results += simulation.monitor.counts["result"]
         dropped += sum(core.dropped for core in simulation.cores)
     assert dropped > 20
     assert results > 500

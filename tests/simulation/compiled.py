@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 CORE = """acceptor batch catchup checksum client codec config durable election jitter learner
     messages proposer quorum ready replica replicated_log service session types"""
-SIMULATOR = "chance disk history machine members network seats sessions simulator storage"
+SIMULATOR = "chance disk machine members monitor network seats sessions simulator storage"
 """What a simulated event passes through, as far as mypyc takes it."""
 
 BUILD = """

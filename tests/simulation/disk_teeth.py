@@ -63,7 +63,7 @@ def a_missing_store_is_a_new_one(patch: pytest.MonkeyPatch) -> None:
 
 @tooth
 def a_rebuilt_node_votes(patch: pytest.MonkeyPatch) -> None:
-    def rebuild(node: SimulatedNode, history: Any) -> None:
+    def rebuild(node: SimulatedNode, monitor: Any) -> None:
         node.disk.format()
 
     patch.setattr(storage, "_rebuild", rebuild)

@@ -48,7 +48,7 @@ class Cluster:
         self.submitted += 1
         self.simulation.seats.submit(client, [command])
         end = self.simulation.now + limit_units
-        while command not in self.simulation.history.ledger:
+        while command not in self.simulation.monitor.order:
             self.simulation.one_step()
             assert self.simulation.now < end, f"{command!r} is not decided"
 
@@ -65,7 +65,7 @@ class Cluster:
         self.simulation.network.block(p for p in permutations(self.nodes, 2) if p not in kept)
 
     def elections(self) -> int:
-        return self.simulation.history.counts["leader elected"]
+        return self.simulation.monitor.counts["leader elected"]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -96,7 +96,7 @@ def test_constrained_election(seed: int):
         cluster.run_until_decided(TIMEOUTS_MAX * TIMEOUT_UNITS)
     lagging = cluster.nodes[hub].service
     assert lagging is not None
-    assert lagging.applied < len(cluster.simulation.history.chosen)
+    assert lagging.applied < len(cluster.simulation.monitor.chosen)
     cluster.simulation.network.heal()
     cluster.keep_links((hub, node) for node in others if node != old)
     cluster.run_until_decided(TIMEOUTS_MAX * TIMEOUT_UNITS)

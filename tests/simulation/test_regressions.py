@@ -71,7 +71,7 @@ def test_a_doubled_request_around_the_end_of_its_session_is_applied_once(seed: i
 
 
 def test_who_is_gone_may_have_applied_more_than_the_others_know_yet():
-    """The onlooker called commands lost that the new leader was still proposing again."""
+    """The monitor called commands lost that the new leader was still proposing again."""
     Simulation(Options(seed=6058, seconds=36)).run()
 
 

@@ -232,7 +232,7 @@ def test_a_long_seed_has_rounds_of_faults_and_all_hold():
     simulation.run()
     assert simulation.now >= 20 * UNITS_PER_SECOND
     assert simulation.round >= 2
-    assert simulation.history.counts["leader within 1 time-outs"] >= 2
+    assert simulation.monitor.counts["leader within 1 time-out"] >= 2
 
 
 def test_a_long_seed_begins_as_the_short_one():
@@ -257,7 +257,7 @@ def test_a_leader_that_is_replaced_while_nothing_goes_wrong_is_found():
     while simulation.round < 1:
         simulation.one_step()
     simulation.plan.rest_units = 0
-    simulation.history.counts["leader elected"] += 1
+    simulation.monitor.counts["leader elected"] += 1
     with pytest.raises(SimulationFailure, match="a leader stays") as failed:
         simulation.run()
     assert str(failed.value).endswith("replay: paxos simulate --seed 4 --seconds 20")

@@ -1,4 +1,4 @@
-"""Honest replicas, a liar among them, and an onlooker who compares what they decide.
+"""Honest replicas, a liar among them, and a monitor that compares what they decide.
 
 The liar is the last member. It runs a real replica too, so that its lies come close
 to the truth; what that one would send is handed to the lie instead, which may change
@@ -22,7 +22,7 @@ from paxos_core.messages import Message
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import Ready
 from paxos_core.replica import Replica
-from paxos_core.testing.chance import Chance, stream
+from paxos_core.testing.chance import LIAR, LIARS_NETWORK, LIARS_SEEDS, Chance, stream
 from paxos_core.types import NodeId, Slot
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ LIMITS = Limits(
     window_slots=4, vote_slots_max=16, log_keep_slots=4, log_bytes_max=2500,
     page_bytes_max=1400, pending_bytes_max=4000, snapshot_bytes_max=1 << 14,
 )  # fmt: skip
-LIAR_KEY, NETWORK_KEY, SEED_KEY = 0x6C, 0x6E, 0x73
 
 
 class Disagreement(Exception):
@@ -65,13 +64,13 @@ class LyingCluster:
         self.now = 0
         self.lying = True
         quorums = QuorumSystem(range(1, size + 1))
-        seeds = stream(seed, SEED_KEY)
+        seeds = stream(seed, LIARS_SEEDS)
         self.members = {n: Member(n, quorums, seeds.next()) for n in quorums.members}
         self.liar = self.members[size]
         self.honest = [member for member in self.members.values() if member is not self.liar]
-        self.chance: Chance = stream(seed, LIAR_KEY)
+        self.chance: Chance = stream(seed, LIAR)
         self._seed = seed
-        self._dice = stream(seed, NETWORK_KEY)
+        self._dice = stream(seed, LIARS_NETWORK)
         self.decided: dict[Slot, bytes] = {}
         """What the honest ones decided; the first who did counts."""
         self.states: dict[Slot, list[bytes]] = {}
@@ -205,7 +204,7 @@ class LyingCluster:
             return
         self.asked += 1
         # Dice of its own: a lie that is left out leaves the fate of other frames as it was.
-        dice = stream(self._seed, NETWORK_KEY, self.asked)
+        dice = stream(self._seed, LIARS_NETWORK, self.asked)
         if self.allowed is not None and self.asked - 1 not in self.allowed:
             truth, self._truth = self._truth, None
             if truth is not None:

@@ -24,7 +24,7 @@ from paxos_core import (
 from paxos_core.codec import BODY_HEADER_BYTES, FIELD_BYTES, HEADER_BYTES, KINDS, Codec, DecodeError
 from paxos_core.config import SessionLimits
 from paxos_core.service import SnapshotError
-from paxos_core.testing.machine import Ledger
+from paxos_core.testing.machine import AppendList
 from tests.differential.seeds import golden_frames
 
 from . import check
@@ -69,8 +69,8 @@ class Input:
         return self.at >= len(self.data)
 
 
-class Machine(Ledger):
-    """A ledger that does not mind what comes twice, as a liar may make it."""
+class Machine(AppendList):
+    """A list that does not mind what comes twice, as a liar may make it."""
 
     def __init__(self) -> None:
         super().__init__(lambda *_: None, lambda _: None)

@@ -91,7 +91,7 @@ def run_chunk(runs: Sequence[Options], shrink: bool) -> Totals:
         totals.seeds += 1
         totals.steps += simulation.step
         totals.units += simulation.now
-        totals.counts += simulation.history.counts
+        totals.counts += simulation.monitor.counts
     totals.seconds = time.process_time() - began
     return totals
 

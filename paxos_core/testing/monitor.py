@@ -1,6 +1,6 @@
-"""What has happened so far, as only an onlooker can know it, and the invariants over it.
+"""The monitor of a run: it sees all that happens, and checks the invariants over it.
 
-Nodes forget when they crash; the history does not. It sees every message at the
+Nodes forget when they crash; the monitor does not. It sees every message at the
 moment it leaves a node, every record at the moment it reaches a disk, and every
 command at the moment it is applied, and checks each against all that came
 before, in constant time.
@@ -48,8 +48,8 @@ class AcceptorGhost:
         self.told_votes: dict[Slot, Ballot] = {}
 
 
-class History:
-    """The record of one run. Raises `Violation` as soon as an invariant breaks."""
+class Monitor:
+    """Watches one run. Raises `Violation` as soon as an invariant breaks."""
 
     def __init__(self, quorums: QuorumSystem, strict_refusals: bool) -> None:
         self._tally = Tally(quorums.members, quorums.phase1, quorums.phase2)
@@ -64,7 +64,7 @@ class History:
         self._commands: dict[Slot, list[bytes]] = {}
         self._digests: dict[Slot, bytes] = {}
         self._tables: dict[Slot, bytes] = {}
-        self.ledger: list[bytes] = []
+        self.order: list[bytes] = []
         """The one order in which commands are applied, on all nodes."""
         self._positions: dict[bytes, int] = {}
         self.submitted: set[bytes] = set()
@@ -406,12 +406,12 @@ class History:
         )
 
     def applied(self, position: int, name: bytes) -> None:
-        """Some node's ledger has `name` at `position`."""
-        if position < len(self.ledger):
+        """Some node has applied `name` as its command number `position`, from 0."""
+        if position < len(self.order):
             require(
-                self.ledger[position] == name,
+                self.order[position] == name,
                 "commands are applied in one order",
-                f"{name.decode()} at {position}, where {self.ledger[position].decode()} was",
+                f"{name.decode()} at {position}, where {self.order[position].decode()} was",
             )
             return
         require(
@@ -429,17 +429,17 @@ class History:
             "not applied after a later answer",
             f"{name.decode()} is applied, and a later command of its client was answered before",
         )
-        self.ledger.append(name)
+        self.order.append(name)
         self._positions[name] = position
         self._hash.update(name)
 
     def restored(self, names: list[bytes]) -> None:
-        """Some node's ledger came from a snapshot."""
+        """Some node took its commands from a snapshot."""
         self.counts["snapshot installed"] += 1
         require(
-            names == self.ledger[: len(names)],
+            names == self.order[: len(names)],
             "commands are applied in one order",
-            "a snapshot holds another ledger",
+            "a snapshot holds another order",
         )
 
     # Clients
