@@ -70,6 +70,7 @@ html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["house.css"]
+html_js_files = ["frames.js"]
 html_copy_source = False
 html_show_sourcelink = False
 # A search result would have to fetch its page, which a site without a server cannot.

@@ -57,6 +57,23 @@ def test_the_reader_may_choose_against_the_system(visits: Any, docs_site: Path) 
     assert lightness(ink) < 60
 
 
+def test_the_frames_take_the_colours_that_the_reader_chose(visits: Any, docs_site: Path) -> None:
+    visit = visits.open(docs_site / "editions" / "a-leader.html", scheme="dark")
+    page = visit.page
+    page.locator("iframe.run").scroll_into_view_if_needed()
+    frame = page.frame_locator("iframe.run").locator("body")
+    frame.wait_for()
+    ground = "(body) => getComputedStyle(body).backgroundColor"
+    assert lightness(frame.evaluate(ground)) < 60
+    for theme, bright in (("light", True), ("dark", False), ("light", True), ("auto", False)):
+        page.evaluate("theme => { document.body.dataset.theme = theme }", theme)
+        page.frames[-1].wait_for_function(
+            "chosen => (document.documentElement.dataset.theme ?? 'auto') === chosen", arg=theme
+        )
+        assert (lightness(frame.evaluate(ground)) > 200) is bright
+    assert visit.console == []
+
+
 def test_a_rule_shows_its_line_and_leads_to_it(visits: Any, docs_site: Path) -> None:
     page = visits.open(docs_site / "rules.html").page
     section = page.locator("section#p1a")

@@ -18,10 +18,11 @@
       element.classList.add('pv-controls');
       element.append(this._steps(), this._speeds(), this._search(), this._filters());
       (options.extras ?? element).append(this._rest());
-      player.onPlaying = (playing) => this._playing(playing);
+      player.uncover = (step) => this._uncover(step);
     }
 
     show(step) {
+      if (step !== this.uncovered) this._note('');
       this.slider.max = String(Math.max(0, this.model.length - 1));
       this.slider.value = String(step);
       this.slider.setAttribute('aria-valuetext', `step ${step} of ${this.model.length - 1}`);
@@ -31,6 +32,13 @@
     focusSearch() {
       this.search.focus();
       this.search.select();
+    }
+
+    /** Play becomes pause, and back. */
+    setPlaying(playing) {
+      this.play.replaceChildren(icon(playing ? 'pause' : 'play'));
+      this.play.setAttribute('aria-label', playing ? 'Pause' : 'Play');
+      this.play.title = playing ? 'Pause (space)' : 'Play (space)';
     }
 
     toggleHeartbeats() {
@@ -53,7 +61,7 @@
         how();
       };
       this.play = pv.button('', () => player.toggle(), { class: 'pv-play' });
-      this._playing(false);
+      this.setPlaying(false);
       this.slider = pv.el('input', { type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'Step' });
       this.slider.addEventListener('input', act(() => player.goToShown(Number(this.slider.value))));
       this.place = pv.el('output', { class: 'pv-place' });
@@ -106,6 +114,7 @@
 
     _filters() {
       this.heartbeats = box(true, (checked) => this._filter({ heartbeats: checked }));
+      this.boxes = new Map();
       const nodes = this.model.nodes.map((node) => {
         const input = box(true, (checked) => {
           const hidden = new Set(this.filter.nodes);
@@ -113,14 +122,17 @@
           else hidden.add(node);
           this._filter({ nodes: hidden });
         });
+        this.boxes.set(node, input);
         return pv.el('label', {}, input, ` ${node}`);
       });
+      this.note = pv.el('output', { class: 'pv-soft', 'aria-live': 'polite' });
       return pv.el('fieldset', {}, pv.el('legend', {}, 'Show'),
         pv.el('label', {}, this.heartbeats, ' heartbeats'),
-        pv.el('span', { class: 'pv-soft' }, 'nodes'), ...nodes);
+        pv.el('span', { class: 'pv-soft' }, 'nodes'), ...nodes, this.note);
     }
 
     _filter(change) {
+      this._note('');
       this.filter = { ...this.filter, ...change };
       this.options.onFilter(this.filter);
     }
@@ -131,10 +143,36 @@
         pv.button('Help', () => this.options.onHelp(), { title: 'What keys do and marks mean (?)' }));
     }
 
-    _playing(playing) {
-      this.play.replaceChildren(icon(playing ? 'pause' : 'play'));
-      this.play.setAttribute('aria-label', playing ? 'Pause' : 'Play');
-      this.play.title = playing ? 'Pause (space)' : 'Play (space)';
+    /** Of what is hidden, shows again what hides this step, and says so. */
+    _uncover(step) {
+      const { layout } = this.player.diagram;
+      if (layout.isShown(step)) return;
+      const event = this.model.event(step);
+      const message = this.model.messageOf(event);
+      const shown = [];
+      for (const nodes of [[event.node], [message?.from, message?.to]]) {
+        const found = nodes.filter((node) => this.filter.nodes.has(node));
+        if (found.length && !layout.isShown(step, this.filter)) shown.push(...this._showNodes(found));
+      }
+      if (!layout.isShown(step, this.filter)) {
+        this.heartbeats.checked = true;
+        this.filter = { ...this.filter, heartbeats: true };
+        shown.push('heartbeats');
+      }
+      this.uncovered = step;
+      this._note(`Step ${step} was hidden: ${shown.join(' and ')} shown again.`);
+      this.player.diagram.setFilter(this.filter);
+    }
+
+    _showNodes(nodes) {
+      const hidden = new Set([...this.filter.nodes].filter((node) => !nodes.includes(node)));
+      for (const node of nodes) this.boxes.get(node).checked = true;
+      this.filter = { ...this.filter, nodes: hidden };
+      return [pv.listNodes(nodes)];
+    }
+
+    _note(text) {
+      if (this.note.textContent !== text) this.note.textContent = text;
     }
   };
 

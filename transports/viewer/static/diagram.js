@@ -23,6 +23,7 @@
 
   const SPARE_ROWS = 8;
   const PRINT_ROWS_MAX = 400;
+  const ROWS_SEEN_MIN = 8;
 
   pv.Diagram = class {
     /**
@@ -162,7 +163,8 @@
     /** The current row, with some room around it, comes into view. */
     _reveal() {
       const row = this.layout.rows[this.look.step] ?? 0;
-      const { scrollTop, clientHeight } = this.element;
+      const { scrollTop } = this.element;
+      const clientHeight = this._heightInWindow();
       const y = row * pv.ROW;
       const room = Math.min(3 * pv.ROW, Math.max(0, (clientHeight - pv.HEAD) / 3));
       if (y - room < scrollTop) {
@@ -170,6 +172,17 @@
       } else if (y + pv.ROW + room > scrollTop + clientHeight - pv.HEAD) {
         this.element.scrollTop = y + pv.ROW + room - clientHeight + pv.HEAD;
       }
+      if (clientHeight === this.element.clientHeight) return;
+      // The last rows may lie where only the page can scroll.
+      const bottom = pv.HEAD + y + pv.ROW - this.element.scrollTop;
+      if (bottom > clientHeight) window.scrollBy(0, Math.ceil(bottom - clientHeight) + 2);
+    }
+
+    /** Of the diagram's height what is in the window, where enough of it is. */
+    _heightInWindow() {
+      const { clientHeight } = this.element;
+      const room = window.innerHeight - this.element.getBoundingClientRect().top;
+      return room > clientHeight || room < pv.HEAD + ROWS_SEEN_MIN * pv.ROW ? clientHeight : room;
     }
 
     /** Names and roles above the lanes. */

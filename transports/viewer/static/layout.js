@@ -72,21 +72,21 @@
       this.labelLength = Math.floor((this.gap - 18) / 5.6);
     }
 
-    /** Whether a step has a row of its own. */
-    isShown(step) {
+    /** Whether a step has a row of its own; with another filter, would have. */
+    isShown(step, filter = this.filter) {
       const event = this.model.event(step);
-      if (this.filter.nodes.has(event.node)) return false;
-      if (!this.showsMessage(this.model.messageOf(event))) {
+      if (filter.nodes.has(event.node)) return false;
+      if (!this.showsMessage(this.model.messageOf(event), filter)) {
         return event.node !== undefined && !pv.isHeartbeat(this.model, step);
       }
-      return this.filter.heartbeats || !pv.isHeartbeat(this.model, step);
+      return filter.heartbeats || !pv.isHeartbeat(this.model, step);
     }
 
     /** Whether the arrow of a message is drawn; true for no message at all. */
-    showsMessage(message) {
+    showsMessage(message, filter = this.filter) {
       if (!message) return true;
-      if (!this.filter.heartbeats && pv.HEARTBEATS.has(message.kind)) return false;
-      return !this.filter.nodes.has(message.from) && !this.filter.nodes.has(message.to);
+      if (!filter.heartbeats && pv.HEARTBEATS.has(message.kind)) return false;
+      return !filter.nodes.has(message.from) && !filter.nodes.has(message.to);
     }
 
     /** The step of the row `by` rows away, or the last one that there is on the way. */

@@ -32,7 +32,7 @@
       this.name = name;
       const onStep = (step) => {
         this.player.pause();
-        this.player.goTo(step);
+        this.player.seek(step);
       };
       const onSelect = (message) => this.select(message);
       this.diagram = new pv.Diagram(byId('pv-diagram'), model, { onStep, onSelect });
@@ -48,13 +48,18 @@
         extras: byId('pv-extras'),
       });
       this.message = new pv.MessagePanel(byId('pv-message'), model, { onStep });
+      this.step = new pv.StepPanel(byId('pv-step'), model, { onSelect, details: byId('pv-details'),
+        selectTitle: 'Show its fields and bytes', playing: () => this.player.playing });
+      this.player.onPlaying = (playing) => {
+        this.controls.setPlaying(playing);
+        if (!playing) this.step.settle();
+      };
       this.panels = [
         this.diagram, this.controls,
         new pv.NodesPanel(byId('pv-nodes'), model),
         new pv.SlotsPanel(byId('pv-slots'), model, this.diagram.look.colour),
         new pv.TablePanel(byId('pv-table'), model, { onStep }),
-        new pv.StepPanel(byId('pv-step'), model, { onSelect, details: byId('pv-details'),
-          selectTitle: 'Show its fields and bytes' }),
+        this.step,
       ];
     }
 
@@ -115,7 +120,7 @@
       }, () => this.help.usesLetters);
       window.addEventListener('hashchange', () => {
         const step = stepOfHash();
-        if (step !== null && step !== player.step) player.goTo(step);
+        if (step !== null && step !== player.step) player.seek(step);
       });
       const paper = window.matchMedia('print');
       paper.addEventListener('change', () => this.diagram.setPrinting(paper.matches));
@@ -124,6 +129,20 @@
     }
   }
 
+  /**
+   * A page that this one stands in as a frame may choose the colours: it posts
+   * `{paxosTheme: 'light' | 'dark' | 'auto'}`, which needs no common origin, as files have none.
+   */
+  function followTheme() {
+    if (window.parent === window) return;
+    window.addEventListener('message', (event) => {
+      const theme = event.source === window.parent ? event.data?.paxosTheme : undefined;
+      if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+      else if (theme === 'auto') delete document.documentElement.dataset.theme;
+    });
+  }
+
+  followTheme();
   const element = document.getElementById('pv-data');
   if (element) {
     try {

@@ -22,7 +22,7 @@
     crash: () => [path(CROSS, 'pv-bold')],
     pause: () => [ring(7, 'pv-hollow'), path('M-2 -3 V3 M2 -3 V3', 'pv-stroke')],
     stop: () => [path('M-5 -5 H5 V5 H-5 Z', 'pv-ink')],
-    end: () => [path('M-7 -2 H7 M0 -7 V-2', 'pv-bold'), path('M0 3 V4 M0 8 V9', 'pv-bold')],
+    end: () => [path('M-8 -3 H8 M-5 2 H5 M-2 7 H2', 'pv-bold')],
     take: () => [ring(4, 'pv-hollow')],
     lose: () => [path(CROSS, 'pv-bold')],
     copy: () => [ring(7, 'pv-hollow'), pv.svg('text', { class: 'pv-tiny', y: 3.5 }, '2')],

@@ -59,7 +59,7 @@
     }
 
     _role(state) {
-      if (pv.isLastKnown(state.status)) return `${pv.GONE[state.status]}; last known:`;
+      if (pv.isLastKnown(state.status)) return `${pv.GONE[state.status]}, as last known`;
       if (state.status === 'down') return 'down';
       if (state.status === 'paused') return 'paused';
       if (state.role === 'leader' && pv.isBallot(state.ballot)) return `leader ${state.ballot}`;

@@ -4,7 +4,8 @@
  *   const player = new pv.Player(model, diagram, (step) => showEverything(step));
  *   player.goTo(12); player.move(1); player.toggle(); player.setSpeed(4); player.find('blue');
  *
- * A step is always one that is shown, except where a link or a search leads to a hidden one.
+ * A step is always one that is shown: where a link or a search leads to a hidden one, `uncover`
+ * shows it.
  */
 (function (pv) {
   'use strict';
@@ -27,6 +28,8 @@
       this.found = [];
       /** Called when playing begins and ends. */
       this.onPlaying = () => {};
+      /** Shows a step that is hidden. @type {(step: number) => void} */
+      this.uncover = () => {};
     }
 
     get playing() {
@@ -37,6 +40,13 @@
       const last = this.model.length - 1;
       this.step = Math.max(0, Math.min(last, step));
       this.show(this.step);
+    }
+
+    /** To this step and no other, hidden or not. */
+    seek(step) {
+      const wanted = Math.max(0, Math.min(this.model.length - 1, step));
+      this.uncover(wanted);
+      this.goTo(wanted);
     }
 
     /** To this step, or where it is hidden to the next one that is shown, or to the last. */
@@ -86,7 +96,7 @@
       const earlier = this.found.filter((step) => step < this.step);
       const next = forward ? later[0] ?? this.found[0]
         : earlier[earlier.length - 1] ?? this.found[this.found.length - 1];
-      this.goTo(next);
+      this.seek(next);
     }
 
     _wait() {

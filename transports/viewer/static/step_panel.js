@@ -7,13 +7,14 @@
  * `selectTitle` is what a page's `onSelect` does with a message, for the pointer that rests on it.
  * What followed goes into the element `details`, where there is one.
  *
- * A polite live region says each step in one sentence.
+ * A polite live region says each step in one sentence; while `playing()`, about one a second.
  */
 (function (pv) {
   'use strict';
 
   const LINES_MAX = 12;
   const NODES_MAX = 32;
+  const SAID_MILLISECONDS = 1000;
   // What the network did to a message that nobody got at this step.
   const CAME = Object.assign(Object.create(null), { lose: 'lost', copy: 'doubled' });
 
@@ -27,6 +28,8 @@
       this.rule = pv.el('p', { class: 'pv-ruletext' });
       this.messages = pv.el('ul', { class: 'pv-messages', 'aria-label': 'Messages of this step' });
       this.lines = pv.el('dl', { class: 'pv-lines' });
+      this.step = -1;
+      this.said = -Infinity;
       this.live = pv.el('p', { class: 'pv-unseen', role: 'status', 'aria-live': 'polite' });
       element.classList.add('pv-step');
       element.append(this.where, this.what, this.why, this.rule, this.live);
@@ -43,7 +46,23 @@
       this._why(event);
       this._messages(event);
       this._lines(step);
-      this.live.textContent = pv.sentence(model, step);
+      this._say(step);
+    }
+
+    /** Playing ends: the step where it ended is heard, if it was not. */
+    settle() {
+      this._say(this.step);
+    }
+
+    _say(step) {
+      this.step = step;
+      if (!this.model.event(step)) return;
+      const now = performance.now();
+      // Who listens cannot follow sixteen sentences a second.
+      if (this.options.playing?.() && now - this.said < SAID_MILLISECONDS) return;
+      this.said = now;
+      const text = pv.sentence(this.model, step);
+      if (this.live.textContent !== text) this.live.textContent = text;
     }
 
     /** The sentence, the rule's name, and what the rule says. */

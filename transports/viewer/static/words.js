@@ -38,7 +38,7 @@
       case 'persisted': return written(model, event, step);
       case 'cut': case 'heal': case 'fault': return event.text || VERBS[event.kind];
       case 'tick': case 'take': return event.text ? event.text.replace(/^it /, '') : sending(event);
-      case 'end': return event.down ? 'its trace breaks off here, and goes on with a start' : 'its trace ends here';
+      case 'end': return event.down ? 'writes no more until it starts again' : 'writes no more, its trace ends here';
       default: return (VERBS[event.kind] ?? event.kind) + (event.text ? `: ${event.text}` : '');
     }
   };
