@@ -52,12 +52,27 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes, exp
 
 
 def test_a_ledger_of_other_options_is_refused(tmp_path: Path):
-    path = tmp_path / "ledger"
+    path, longer = tmp_path / "ledger", tmp_path / "longer"
     assert run_command(f"--seeds 0:2 --ledger {path}")[0] == 0
-    for line in ("--seeds 1:3", "--seeds 0:2 --seconds 9", "--seeds 0:2 --without loss"):
-        status, said = run_command(f"{line} --ledger {path}")
+    assert run_command(f"--seeds 0:2 --seconds 9 --ledger {longer}")[0] == 0
+    for line, file, expected in (
+        ("--seeds 1:3", path, "that begins with seed 0, and not with 1; name another"),
+        ("--seeds 0:2 --seconds 9", path, "without --seconds 9; name another file"),
+        ("--seed 0 --without loss", path, "without --without loss; name another file"),
+        ("--seeds 0:2", longer, "with --seconds 9; name another file"),
+        ("--seeds 0:2 --seconds 8", longer, "with --seconds 9, not 8; name another file"),
+    ):
+        status, said = run_command(f"{line} --ledger {file}")
         assert status == 2
-        assert "the ledger is of 'paxos simulate --seed 0'" in said
+        assert f"{file}: the ledger is of a campaign {expected}" in said
+
+
+@pytest.mark.parametrize("options", ["", 7, "paxos simulate --seed \u001b", "paxos demo --seed 1"])
+def test_options_that_no_campaign_has_are_refused(ledger: Path, options: Any):
+    change(ledger, options=options)
+    status, said = run_command(f"--seeds 0:2 --ledger {ledger}")
+    assert status == 2
+    assert "no ledger of a campaign" in said
 
 
 def test_a_ledger_that_cannot_be_written_is_told_at_once(tmp_path: Path):
@@ -143,7 +158,7 @@ def test_a_number_written_as_infinite_is_refused(ledger: Path):
 def test_a_ledger_with_more_seeds_than_are_asked_for_is_refused(ledger: Path):
     status, said = run_command(f"--seeds 0:1 --ledger {ledger}")
     assert status == 2
-    assert "the ledger has 2 seeds already, and 1 are asked for; ask for as many" in said
+    assert "the ledger has 2 seeds already, which is more than the 1 of this campaign; ask" in said
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/full", path)])

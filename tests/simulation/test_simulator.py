@@ -165,9 +165,16 @@ def test_the_command_keeps_a_ledger():
 
 
 def test_the_command_says_what_no_seed_has_seen():
-    status, said = run_command("--seed 1 --steps 5")
+    status, said = run_command("--seeds 0:2 --steps 5")
     assert status == 0
     assert "never seen: leader elected, " in said
+
+
+def test_the_command_asks_no_single_seed_to_have_seen_everything():
+    status, said = run_command("--seed 1 --steps 5")
+    assert status == 0
+    assert said.startswith("1 seed holds, stopped early, after 5 steps at most: 5 steps, ")
+    assert len(said.splitlines()) == 1
 
 
 def test_the_command_says_that_seeds_were_stopped_early():

@@ -100,14 +100,18 @@ def describe_run(verdict: Verdict) -> str:
 
 def describe_totals(totals: Totals, runs: int) -> list[str]:
     """Some lines."""
-    some = "" if totals.runs == runs else f" of {runs:,}"
+    part = "" if totals.runs == runs else f"{totals.runs:,} of "
     true = f"; calls that failed: {counted(totals.came_true)}" if totals.came_true else ""
     return [
-        f"{totals.runs:,}{some} runs, {_how_they_ended(totals)}: {totals.operations:,} operations "
+        f"{part}{_runs(runs)}, {_how_they_ended(totals)}: {totals.operations:,} operations "
         f"({counted(totals.outcomes, 'none ended')})",
         f"faults: {counted(totals.faults)}{true}",
         f"longest without an answer: {totals.silence_seconds:.1f} s",
     ]
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number:,} runs"
 
 
 def _how_they_ended(totals: Totals) -> str:

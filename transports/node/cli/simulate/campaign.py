@@ -77,6 +77,11 @@ class Totals:
         )
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 seed``, ``2,000 seeds``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def run_chunk(runs: Sequence[Options], shrink: bool) -> Totals:
     """Some seeds, one after the other."""
     totals = Totals()

@@ -201,7 +201,7 @@ def read_seeds(seed: int | None, span: str | None) -> range:
         raise Misuse(f"--seeds: {span!r} is no span; write it as 0:1000")
     found = range(int(first), int(end))
     if not found or len(found) > SEEDS_MAX:
-        raise Misuse(f"--seeds: {span} has {len(found)} seeds; from 1 to {SEEDS_MAX:,} are run")
+        raise Misuse(f"--seeds: {span} has {len(found):,} seeds; from 1 to {SEEDS_MAX:,} are run")
     return found
 
 
@@ -290,20 +290,28 @@ def show(totals: Totals, *, output: str, counts: bool, of: int, steps_max: int |
         for name, count in sorted(totals.counts.items()):
             click.echo(f"{count:12,} {name}")
     click.echo(_verdict(totals, of, steps_max))
-    if missing and totals.seeds:
+    # A seed or two is meant to be in a few of them; a campaign, in all.
+    if missing and totals.seeds > 1:
         click.echo(f"never seen: {', '.join(missing)}")
 
 
 def _verdict(totals: Totals, of: int, steps_max: int | None) -> str:
+    from transports.node.cli.simulate.campaign import counted
+
     if not totals.seeds:
-        return f"nothing was run to its end, of {of:,} seeds"
-    some = "" if totals.seeds == of else f" of {of:,}"
-    held = f"{len(totals.failures)} failed" if totals.failures else "all hold"
+        return f"nothing was run to its end, of {counted(of, 'seed')}"
+    part = "" if totals.seeds == of else f"{totals.seeds:,} of "
+    held = " holds" if of == 1 else ", all hold"
+    held = f", {len(totals.failures)} failed" if totals.failures else held
     return (
-        f"{totals.seeds:,}{some} seeds, {held}{_early(steps_max)}: {totals.steps:,} steps, "
+        f"{part}{counted(of, 'seed')}{held}{_early(steps_max)}: {counted(totals.steps, 'step')}, "
         f"{totals.hours:,.2f} simulated hours, {totals.speed:,.0f} times real time on a processor"
     )
 
 
 def _early(steps_max: int | None) -> str:
-    return "" if steps_max is None else f", stopped early, after {steps_max:,} steps at most"
+    from transports.node.cli.simulate.campaign import counted
+
+    return (
+        "" if steps_max is None else f", stopped early, after {counted(steps_max, 'step')} at most"
+    )

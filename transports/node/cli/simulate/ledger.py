@@ -5,21 +5,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import stat
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from paxos_core.testing import Options
 from transports.node.cli.failures import Failure, Misuse
-from transports.node.cli.simulate.campaign import Totals
+from transports.node.cli.simulate.campaign import Totals, counted
 from transports.node.cli.simulate.code import code_digest
 
 FORMAT: Final = "paxos simulate, ledger 2"
 FORMATS_WITHOUT_CODE: Final = ("paxos simulate, ledger 1",)
 LEDGER_BYTES_MAX: Final = 16 << 20
 NUMBER_MAX: Final = (1 << 63) - 1
+COMMAND: Final = re.compile(r"paxos simulate --seed \d+( --[a-z]+ [a-z0-9,]+)*", re.ASCII)
 _NUMBERS: Final = ("seeds", "steps", "units")
 
 
@@ -116,8 +119,9 @@ class LedgerFile:
         totals = read_totals(document)
         if totals.seeds > self._asked:
             raise Misuse(
-                f"{self._path}: the ledger has {totals.seeds:,} seeds already, and "
-                f"{self._asked:,} are asked for; ask for as many, or name another file"
+                f"{self._path}: the ledger has {counted(totals.seeds, 'seed')} already, which is "
+                f"more than the {self._asked:,} of this campaign; ask for as many, or name "
+                "another file"
             )
         return totals
 
@@ -130,9 +134,10 @@ class LedgerFile:
         if document["format"] != FORMAT:
             raise ValueError("another format")
         if document["options"] != self._options:
+            differs = ", ".join(differences(document["options"], self._options))
             raise Misuse(
-                f"{self._path}: the ledger is of {document['options']!r}, not of "
-                f"{self._options!r}; name another file, or the same options and first seed"
+                f"{self._path}: the ledger is of a campaign {differs}; "
+                "name another file, or give the same options and first seed"
             )
         if document["code"] != self._code:
             raise Misuse(
@@ -181,6 +186,30 @@ class LedgerFile:
             f"{self._path}: the ledger cannot be written ({reason}); "
             "name a file in a directory of yours"
         )
+
+
+def differences(there: Any, here: str) -> Iterator[str]:
+    """How the campaign of a ledger is unlike this one, both given as `Options.command`.
+
+    Raises `ValueError` or `TypeError` for what is no such command.
+    """
+    old, new = _words(there), _words(here)
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) == new.get(name):
+            continue
+        if name == "--seed":
+            yield f"that begins with seed {old[name]}, and not with {new[name]}"
+        elif name not in old:
+            yield f"without {name} {new[name]}"
+        else:
+            yield f"with {name} {old[name]}" + (f", not {new[name]}" if name in new else "")
+
+
+def _words(command: str) -> dict[str, str]:
+    if COMMAND.fullmatch(command) is None:
+        raise ValueError("no command of a campaign")
+    words = command.split(" ")[2:]
+    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def read_totals(document: Any) -> Totals:
