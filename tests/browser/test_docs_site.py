@@ -67,9 +67,8 @@ def test_the_frames_take_the_colours_that_the_reader_chose(visits: Any, docs_sit
     assert lightness(frame.evaluate(ground)) < 60
     for theme, bright in (("light", True), ("dark", False), ("light", True), ("auto", False)):
         page.evaluate("theme => { document.body.dataset.theme = theme }", theme)
-        page.frames[-1].wait_for_function(
-            "chosen => (document.documentElement.dataset.theme ?? 'auto') === chosen", arg=theme
-        )
+        told = ":root:not([data-theme])" if theme == "auto" else f":root[data-theme={theme}]"
+        page.frame_locator("iframe.run").locator(told).wait_for(state="attached")
         assert (lightness(frame.evaluate(ground)) > 200) is bright
     assert visit.console == []
 

@@ -71,6 +71,26 @@ def test_what_is_lost_or_doubled_ends_off_every_lane(show: Any) -> None:
         page.emulate_media(media="screen")
 
 
+def test_an_arrow_begins_where_its_message_came_from(show: Any) -> None:
+    """The copy at its ring; one whose sending is in no trace before its end, and not behind."""
+    maker = eventful_run()
+    for source, to in ((1, 3), (3, 1)):
+        beat = maker.message(source, to, m.Heartbeat(make_ballot(1, source), 0, 77))
+        maker.event("lose", message=beat)
+    page = show(read_trace(maker.lines()))
+    page.set_viewport_size({"width": 1280, "height": 2400})
+    page.locator(".pv-lost").nth(4).wait_for(state="attached")
+    ends = page.evaluate(
+        """() => Object.fromEntries(['copied', 'again', 'lost'].map((name) => [name,
+          [...document.querySelectorAll(`.pv-arrow.pv-${name} .pv-shaft`)].map((line) =>
+            [Number(line.getAttribute('x1')), Number(line.getAttribute('x2'))])]))"""
+    )
+    assert ends["again"][0][0] == ends["copied"][0][1]
+    (right, left) = ends["lost"][-2:]
+    assert right[0] < right[1]
+    assert left[0] > left[1]
+
+
 def test_only_what_is_quoted_is_shortened(show: Any) -> None:
     maker = Maker(3)
     start_all(maker)
@@ -80,12 +100,14 @@ def test_only_what_is_quoted_is_shortened(show: Any) -> None:
     maker.event("take", 2, write=1, records=[record])
     maker.event("take", 1, sent=[beat])
     maker.event("propose", 1, text="chosen below 7", sent=[beat])
+    maker.event("tick", 1, text="it is told: chosen below 8", sent=[beat])
     page = show(read_trace(maker.lines()))
     texts = page.locator(".pv-rows .pv-text").all_text_contents()
-    assert texts[-3:] == [
+    assert texts[-4:] == [
         "2 records: chosen below 2",
         "1 sends Heartbeat 1.1, to 2",
         "1 is given “chosen below 7”",
+        "1 is told: chosen below 8",
     ]
 
 
@@ -124,6 +146,22 @@ def test_votes_that_are_not_kept_are_not_said_to_be_none(show: Any) -> None:
     assert cell(page, 1, "accepted") == "-"
     page.keyboard.press("End")
     assert [cell(page, node, "accepted") for node in (1, 2, 3)] == ["forgotten below 2"] * 3
+    title = page.locator("#pv-nodes tr[data-node='1'] td[data-cell=accepted]").get_attribute(
+        "title"
+    )
+    assert title.startswith("forgotten below 2: all there is chosen")
+
+
+def test_of_one_that_is_down_only_what_its_disk_has_is_said(show: Any) -> None:
+    maker = Maker(3)
+    state = {"role": "follower", "leader": 0, "promised": "1.1", "watermark": 3, "first_slot": 0}
+    maker.event("start", 1, state={**state, "votes": {}, "chosen": {}})
+    maker.event("crash", 1)
+    page = show(read_trace(maker.lines()))
+    assert cell(page, 1, "accepted") == "forgotten below 3"
+    go(page, 1)
+    assert cell(page, 1, "accepted") == "-"
+    assert cell(page, 1, "promised") == "1.1"
 
 
 @pytest.mark.parametrize("hide", ["heartbeats", "node"])
