@@ -290,6 +290,33 @@ def test_the_page_stays_where_it_is(play: Play, width: int) -> None:
     )
 
 
+@pytest.mark.parametrize("focused", ["campaign:1", "deliver@0"])
+def test_a_focus_that_returns_does_not_scroll(play: Play, focused: str) -> None:
+    page = play.open()
+    press(page, "campaign:1")
+    press(page, "crash:3")
+    actions = page.locator("#actions > li")
+    assert actions.count() == 3
+    page.locator(f"[data-key='{focused}']").focus()
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.keyboard.press("u")
+    page.locator("[data-key='crash:3']").wait_for(state="attached")
+    page.locator("#main:not([aria-busy])").wait_for()
+    key = "document.activeElement.getAttribute('data-key')"
+    assert page.evaluate(key) == focused
+    box = page.locator(f"[data-key='{focused}']").bounding_box()
+    assert box["y"] + box["height"] < 0
+
+
+def test_a_second_press_waits_for_the_first_to_be_done(play: Play) -> None:
+    page = play.open()
+    page.locator("[data-key='crash:1']").evaluate("(one) => { one.click(); one.click(); }")
+    page.locator("[data-key='restart:1']").wait_for()
+    page.locator("#main:not([aria-busy])").wait_for()
+    assert page.locator("#actions > li").count() == 2
+    assert "Not done" not in page.locator("#status").inner_text()
+
+
 def test_what_is_pressed_stays_under_the_hand(play: Play) -> None:
     page = play.open()
     before = where(page, "campaign:1")
