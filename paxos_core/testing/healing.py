@@ -28,7 +28,8 @@ class Healing:
         self._number = number
         self._healed_at = 0
         self._led_at = -1
-        self._finals: set[bytes] = set()
+        self._finals: dict[int, bytes] = {}
+        """The last command of each client, by its endpoint."""
 
     def begin(self, _: None, __: None) -> None:
         """End every fault and restart everything, but for what is gone for good."""
@@ -95,7 +96,8 @@ class Healing:
             self._submit_finals()
             return
         # One that comes back may have promised more than it could tell, and depose the leader.
-        if waiting == 0 and self._has_leader() and self._agree():
+        settled = waiting == 0 and not self._ask_again()
+        if settled and self._has_leader() and self._agree():
             self._finish()
             return
         limit = self._led_at + (SETTLE_TICKS + self._deadline_ticks()) * TICK_UNITS
@@ -145,8 +147,17 @@ class Healing:
     def _submit_finals(self) -> None:
         for endpoint, client in self._simulation.clients.items():
             command = b"f%d" % (endpoint + self._number * NAMES)
-            self._finals.add(command)
+            self._finals[endpoint] = command
             self._simulation.seats.submit(client, [command])
+
+    def _ask_again(self) -> bool:
+        """Whether last commands found no room: earlier ones still fill it. They are sent again."""
+        full = [e for e, c in self._finals.items() if c in self._simulation.monitor.overloaded]
+        for endpoint in full:
+            self._finals[endpoint] += b"."
+            client = self._simulation.clients[endpoint]
+            self._simulation.seats.submit(client, [self._finals[endpoint]])
+        return bool(full)
 
     def _agree(self) -> bool:
         services = [node.service for node in self._living()]
@@ -175,7 +186,7 @@ class Healing:
         for client in simulation.clients.values():
             if any(client.commands):
                 raise Violation("liveness", "a command was given no outcome")
-        missing = self._finals - set(order)
+        missing = set(self._finals.values()) - set(order)
         if missing and not simulation.plan.kinds & {"evict", "impatient"}:
             raise Violation("liveness", f"{missing} were not applied in a healthy cluster")
         simulation.end_round()

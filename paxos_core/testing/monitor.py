@@ -17,7 +17,7 @@ from typing import Any
 
 from paxos_core import messages as m
 from paxos_core.batch import decode_batch
-from paxos_core.client import ClientError, OutcomeUnknown, ResultTooLarge
+from paxos_core.client import ClientError, OutcomeUnknown, Overloaded, ResultTooLarge
 from paxos_core.durable import DurableState, Promised, Record, Voted
 from paxos_core.quorum import QuorumSystem
 from paxos_core.ready import Decided
@@ -71,6 +71,8 @@ class Monitor:
         self._endpoints: set[int] = set()
         self._refused: dict[bytes, str] = {}
         self._settled: set[bytes] = set()
+        self.overloaded: set[bytes] = set()
+        """Commands that were refused for want of room."""
         self.reached = dict.fromkeys(quorums.members, 0)
         """How far each node has applied the log, and lost again when it stopped."""
         self.ticks = dict.fromkeys(quorums.members, 0)
@@ -459,6 +461,8 @@ class Monitor:
         name = command_name(command)
         position = self._positions.get(name)
         self.counts[type(outcome).__name__ if isinstance(outcome, ClientError) else "result"] += 1
+        if isinstance(outcome, Overloaded):
+            self.overloaded.add(name)
         if isinstance(outcome, bytes):
             require(
                 position is not None and outcome.rstrip() == b"%b#%d" % (name, position),

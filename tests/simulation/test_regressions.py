@@ -79,3 +79,8 @@ def test_a_round_ends_only_under_a_leader():
     """One that came back had promised more, and deposed the leader just before the rest, in which
     the next election counted as an unrest."""
     Simulation(Options(seed=26276, seconds=36)).run()
+
+
+def test_a_last_command_that_finds_no_room_is_sent_again():
+    """The onlooker called a cluster sick that said, rightly, that older commands filled it."""
+    Simulation(Options(seed=31980, seconds=36)).run()
