@@ -3,6 +3,11 @@
 The calls are the system's own, counted and cut by strace. What the node had said until
 then is what came out of its socket. How many points there are is written down here, so that
 they cannot become fewer unnoticed.
+
+Each transport and core makes all of the calls, and is killed at its share of them: each
+call is the last one somewhere. Every call over every transport and with both cores:
+
+    PAXOS_EVERY_CRASH=1 .venv/bin/python -m pytest tests/transports/node/test_node_crash.py
 """
 
 from __future__ import annotations
@@ -16,20 +21,29 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from typing import Final
 
+import own_network
 import pytest
 from clusters import make_config
+from native_kit import need_compiler
 from scripted_peers import NODE, Gone, Peers, Said, check_restarted, open_peers, play
 from store_cases import content, copied, require
 
 from paxos_core.durable import Promised, decode_record, encode_record, replay
 from paxos_core.types import make_ballot
 from transports.node.config import ClusterConfig, to_toml
+from transports.node.native.build import library_path
 from transports.node.store.log_open import open_store
 from transports.node.store.log_store import SEAL_NAME
 
+TRANSPORTS: Final = ("tcp", "udp", "zeromq", "ethernet")
+CORES: Final = ("python", "c")
+KINDS: Final = tuple(product(TRANSPORTS, CORES))
+EVERY: Final = "PAXOS_EVERY_CRASH" in os.environ
 SMALL_LOG = "[limits]\nlog_bytes_max = 1200\nlog_keep_slots = 1"
 END_SECONDS = 60.0
 SPARE_BYTES = 64
@@ -46,6 +60,8 @@ POINTS = {
 ALSO = ("write", "rename", "renameat2", "unlink", "truncate", "sync_file_range", "msync")
 """Ways to change or sync a file that the store does not use: none of its files is changed so."""
 
+CALLS: Final = tuple((name, when) for name in POINTS for when in range(1, POINTS[name] + 1))
+
 CALL = re.compile(r"^\d+ +(?P<name>\w+)\((?P<rest>.*)$")
 PWRITE = re.compile(r'^\d+<(?P<path>[^>]+)>, "(?P<data>[^"]*)", (?P<size>\d+), (?P<at>\d+)')
 
@@ -56,6 +72,7 @@ class Home:
 
     path: Path
     config: ClusterConfig
+    """That of the peers; the node's own lies in a file."""
 
     @property
     def store(self) -> Path:
@@ -66,12 +83,31 @@ class Home:
         return self.path / "trace"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """A store that a crash left with a torn tail, behind a seal that a power loss took back."""
+@pytest.fixture(params=KINDS, ids="-".join)
+def kind(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """A transport, with a network where it needs one, and a core that needs no compiler now."""
+    transport, core = request.param
     require(shutil.which("strace") is not None, "strace is not installed")
-    config = make_config(tmp_path, transport="udp", store="durable", extra=SMALL_LOG)
-    (tmp_path / "paxos.toml").write_text(to_toml(config))
+    if core == "c":
+        need_compiler()
+        library_path()
+    if transport != "ethernet":
+        yield transport, core
+        return
+    own_network.need_network()
+    with own_network.own_network():
+        yield transport, core
+
+
+@pytest.fixture
+def home(tmp_path: Path, kind: tuple[str, str]) -> Home:
+    """A store that a crash left with a torn tail, behind a seal that a power loss took back."""
+    transport, core = kind
+    name = own_network.OPENER if transport == "ethernet" else transport
+    config = make_config(tmp_path, transport=name, store="durable", extra=SMALL_LOG, core=core)
+    options = {"interface": f"p{NODE}"} if transport == "ethernet" else {}
+    own = replace(config, transport=transport, transport_options=options)
+    (tmp_path / "paxos.toml").write_text(to_toml(own))
     home = Home(tmp_path, config)
     sealed = (home.store / "sealed").read_bytes()
     store, _ = open_store(home.store, config.cluster_id, NODE, preallocate_bytes=0)
@@ -199,16 +235,31 @@ def check_torn(home: Home, said: Said) -> None:
         file.write(data[: len(data) // 2])
 
 
+def calls_for(kind: tuple[str, str]) -> tuple[tuple[str, int], ...]:
+    """(call, how often it was made then) of each at which this kind of node is killed."""
+    if EVERY:
+        return CALLS
+    size, mine = len(KINDS), KINDS.index(kind)
+    # One further each round: log and seal are written in turn, and each kind is to have both.
+    return tuple(call for at, call in enumerate(CALLS) if (at + at // size) % size == mine)
+
+
+def test_each_call_is_the_last_one_somewhere() -> None:
+    assert {call for kind in KINDS for call in calls_for(kind)} == set(CALLS)
+    assert len(CALLS) == 47
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("call", POINTS)
-async def test_killed_at_every_call(home: Home, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_killed_at_every_call(
+    home: Home, kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # What is read here is a copy; thousands of real syncs would only take time.
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     monkeypatch.setattr(os, "fdatasync", lambda fd: None)
     before = copied(home.store, home.path / "before")
     bound = set()
-    for when in range(1, POINTS[call] + 1):
+    for call, when in calls_for(kind):
         copied(before, home.store)
         said, status = await traced(home, f"{call}:signal=SIGKILL:when={when}")
         assert status == -signal.SIGKILL, f"{call} {when} was never made"
@@ -218,5 +269,4 @@ async def test_killed_at_every_call(home: Home, call: str, monkeypatch: pytest.M
         in_process(home, said, content_of(home))
         await check(home, said)
         bound.add((said.promised, len(said.votes)))
-    if POINTS[call] > 5:
-        assert len(bound) > 5, "killed at different stages of the script"
+    assert len(bound) > (5 if EVERY else 2), "killed at different stages of the script"
