@@ -6,6 +6,8 @@
 (*                                                                             *)
 (* Who stands, and when, is left open: that is liveness. The watermark that an *)
 (* Accept carries is here a Beat of its own, which may be lost by itself.      *)
+(* What a node may say at any time from some moment on, it says at once: a     *)
+(* message obliges nobody to receive it, now or ever.                          *)
 EXTENDS Integers, Sequences, FiniteSets, Votes
 
 CONSTANTS Node,        \* the members: 1 .. n
@@ -57,17 +59,19 @@ Init == /\ acceptor = [n \in Node |-> [promised |-> 0, votes |-> NoVotes]]
 \* What the disk will say once every write is finished.
 Recorded(n) == IF writes[n] = <<>> THEN disk[n] ELSE writes[n][Len(writes[n])].image
 
-Record(n, image, messages) ==
+\* `gated` waits for this record, `free` for nothing.
+RecordAndSay(n, image, gated, free) ==
   IF WritesMax = 0
   THEN /\ disk' = [disk EXCEPT ![n] = image]
-       /\ sent' = sent \cup messages
+       /\ sent' = sent \cup gated \cup free
        /\ UNCHANGED writes
-  ELSE LET early == IF Broken = "nothing waits for the disk" THEN messages ELSE {}
+  ELSE LET early == IF Broken = "nothing waits for the disk" THEN gated ELSE {}
        IN /\ Len(writes[n]) < WritesMax
           /\ writes' = [writes EXCEPT ![n] =
-                          Append(@, [image |-> image, messages |-> messages \ early])]
-          /\ sent' = sent \cup early
+                          Append(@, [image |-> image, messages |-> gated \ early])]
+          /\ sent' = sent \cup early \cup free
           /\ UNCHANGED disk
+Record(n, image, messages) == RecordAndSay(n, image, messages, {})
 
 SayGated(n, messages) ==
   /\ UNCHANGED disk
@@ -145,6 +149,9 @@ ReceivePromise(n, m) ==
 Accept(b, s, v) == [kind |-> "Accept", ballot |-> b, slot |-> s, value |-> v]
 Accepted(n, b, s) == [kind |-> "Accepted", ballot |-> b, slot |-> s, by |-> n]
 
+\* The leader's word that every slot below the mark is chosen.
+Beats(b, mark) == IF mark = 0 THEN {} ELSE {[kind |-> "Beat", ballot |-> b, mark |-> mark]}
+
 \* Every slot that the quorum called chosen must be learnt first.
 Lead(n) ==
   LET p == proposer[n]
@@ -154,7 +161,8 @@ Lead(n) ==
      /\ Mark(n) >= p.top \/ Broken = "leads before it has caught up"
      /\ proposer' = [proposer EXCEPT ![n] =
           [Idle EXCEPT !.phase = "lead", !.ballot = p.ballot, !.next = end]]
-     /\ sent' = sent \cup {Accept(p.ballot, s, IF s \in open THEN p.shown[s].value ELSE Noop) :
+     /\ sent' = sent \cup Beats(p.ballot, Mark(n))
+                     \cup {Accept(p.ballot, s, IF s \in open THEN p.shown[s].value ELSE Noop) :
                              s \in Mark(n) .. end - 1}
      /\ UNCHANGED <<acceptor, log, first, disk, writes, crashes, compactions>>
 
@@ -166,39 +174,28 @@ Propose(n) ==
   /\ proposer' = [proposer EXCEPT ![n].next = @ + 1]
   /\ UNCHANGED <<acceptor, log, first, disk, writes, crashes, compactions>>
 
-\* Our own Accept reaches us like any other.
+\* Our own Accept reaches us like any other. Below the watermark there is no vote: the
+\* chosen value is confirmed, another is not, and the ballot binds all the same.
 ReceiveAccept(n, m) ==
   LET a == acceptor[n]
       good == m.ballot >= a.promised
       below == m.slot < Mark(n)
       known == m.slot \in DOMAIN a.votes /\ a.votes[m.slot].ballot = m.ballot
-      votes == Put(a.votes, m.slot, Vote(m.ballot, m.value))
+      other == below /\ (m.slot < first[n] \/ log[n][m.slot + 1] # m.value)
+      answer == IF other THEN {} ELSE {Accepted(n, m.ballot, m.slot)}
+      vote == Vote(m.ballot, m.value)
       deposed == m.ballot > proposer[n].ballot
   IN /\ m.kind = "Accept"
      /\ good \/ Broken = "accepts below the promise"
      /\ proposer' = IF deposed THEN [proposer EXCEPT ![n] = Idle] ELSE proposer
-     /\ IF below
-        THEN \* Chosen and known here: confirmed, without a vote, if it is the chosen value.
-             /\ m.slot >= first[n] /\ log[n][m.slot + 1] = m.value
-             /\ IF m.ballot > a.promised
-                THEN /\ acceptor' = [acceptor EXCEPT ![n].promised = m.ballot]
-                     /\ Record(n, [Recorded(n) EXCEPT !.promised = m.ballot],
-                               {Accepted(n, m.ballot, m.slot)})
-                ELSE /\ SayGated(n, {Accepted(n, m.ballot, m.slot)}) /\ UNCHANGED acceptor
-        ELSE IF known
-        THEN SayGated(n, {Accepted(n, m.ballot, m.slot)}) /\ UNCHANGED acceptor
-        ELSE /\ acceptor' = [acceptor EXCEPT ![n] =
-                  [promised |-> IF good THEN m.ballot ELSE a.promised, votes |-> votes]]
+     /\ IF (below \/ known) /\ m.ballot <= a.promised
+        THEN SayGated(n, answer) /\ UNCHANGED acceptor
+        ELSE LET put(votes) == IF below THEN votes ELSE Put(votes, m.slot, vote) IN
+             /\ acceptor' = [acceptor EXCEPT ![n] =
+                  [promised |-> Max(@.promised, m.ballot), votes |-> put(@.votes)]]
              /\ Record(n, [Recorded(n) EXCEPT
-                             !.promised = Max(@, m.ballot),
-                             !.votes = Put(@, m.slot, Vote(m.ballot, m.value))],
-                       {Accepted(n, m.ballot, m.slot)})
+                             !.promised = Max(@, m.ballot), !.votes = put(@)], answer)
      /\ UNCHANGED <<log, first, crashes, compactions>>
-
-Beat(n) ==
-  /\ proposer[n].phase = "lead" /\ Mark(n) > 0
-  /\ sent' = sent \cup {[kind |-> "Beat", ballot |-> proposer[n].ballot, mark |-> Mark(n)]}
-  /\ UNCHANGED <<memory, disk, writes, crashes, compactions>>
 
 -----------------------------------------------------------------------------
 (* Learning, always the next slot: what may be learnt stays where it was said. *)
@@ -219,10 +216,15 @@ Deliver(n, values) ==
   /\ acceptor' = [acceptor EXCEPT ![n].votes = From(@, Len(values))]
   /\ proposer' = IF Resigns(n, values) THEN [proposer EXCEPT ![n] = Idle] ELSE proposer
 
+\* What is chosen may be told to anybody who asks; who still leads tells its watermark to all.
+Vouch(n, mark) == IF proposer'[n].phase = "lead" THEN Beats(proposer[n].ballot, mark) ELSE {}
+Told(n, s, v) == {[kind |-> "Chosen", slot |-> s, value |-> v]} \cup Vouch(n, s + 1)
+
 LearnNext(n, v) ==
   /\ Mark(n) \in Slot
   /\ Deliver(n, Append(log[n], v))
-  /\ UNCHANGED <<first, disk, writes, sent, crashes, compactions>>
+  /\ sent' = sent \cup Told(n, Mark(n), v)
+  /\ UNCHANGED <<first, disk, writes, crashes, compactions>>
 
 VotedIn(b, s) == {a \in Node : Accepted(a, b, s) \in sent}
 
@@ -238,9 +240,9 @@ LearnByBeat(n, m) ==    \* our vote is in the very ballot whose leader says: cho
   /\ votes[s].ballot = m.ballot \/ Broken = "a watermark vouches for any vote"
   /\ LearnNext(n, votes[s].value)
 
-LearnFromPeer(n) ==  \* catching up: a page of somebody's log
-  \E p \in Node : /\ p # n /\ Mark(n) < Mark(p) /\ Mark(n) >= first[p]
-                  /\ LearnNext(n, log[p][Mark(n) + 1])
+LearnChosen(n, m) ==    \* catching up: of a page of somebody's log
+  /\ m.kind = "Chosen" /\ m.slot = Mark(n)
+  /\ LearnNext(n, m.value)
 
 RecordChosen(n) ==
   /\ Len(Recorded(n).log) < Mark(n)
@@ -251,24 +253,26 @@ RecordChosen(n) ==
 (* Snapshots. A log's values stand for the application's state; `first` says   *)
 (* from where they can be had one by one.                                      *)
 
-Checkpoint(n, values, from) ==
-  Record(n, [promised |-> acceptor[n].promised, log |-> values, first |-> from,
-             votes |-> IF Broken = "a checkpoint leaves out votes" THEN NoVotes
-                       ELSE From(acceptor[n].votes, Len(values))], {})
+Checkpoint(n, values, from, beats) ==
+  RecordAndSay(n, [promised |-> IF Broken = "a checkpoint leaves out the promise" THEN 0
+                                ELSE acceptor[n].promised,
+                   votes |-> IF Broken = "a checkpoint leaves out votes" THEN NoVotes
+                             ELSE From(acceptor[n].votes, Len(values)),
+                   log |-> values, first |-> from],
+               {}, beats \cup {[kind |-> "Snapshot", values |-> SubSeq(values, 1, from)]})
 
 Compact(n) ==
   /\ compactions < CompactionsMax /\ first[n] < Mark(n)
   /\ compactions' = compactions + 1
   /\ first' = [first EXCEPT ![n] = Mark(n)]
-  /\ Checkpoint(n, log[n], Mark(n))
+  /\ Checkpoint(n, log[n], Mark(n), {})
   /\ UNCHANGED <<acceptor, log, proposer, crashes>>
 
-Install(n, p) ==
-  /\ first[p] > Mark(n)
-  /\ LET values == SubSeq(log[p], 1, first[p])
-     IN /\ Deliver(n, values)
-        /\ first' = [first EXCEPT ![n] = first[p]]
-        /\ Checkpoint(n, values, first[p])
+Install(n, m) ==
+  /\ m.kind = "Snapshot" /\ Len(m.values) > Mark(n)
+  /\ Deliver(n, m.values)
+  /\ first' = [first EXCEPT ![n] = Len(m.values)]
+  /\ Checkpoint(n, m.values, Len(m.values), Vouch(n, Len(m.values)))
   /\ UNCHANGED <<crashes, compactions>>
 
 -----------------------------------------------------------------------------
@@ -284,15 +288,14 @@ Crash(n) ==
   /\ UNCHANGED <<disk, sent, compactions>>
 
 \* To give up a ballot needs no step: a proposer may do nothing more.
-Receive(n) == \E m \in sent : \/ ReceivePrepare(n, m) \/ ReceivePromise(n, m)
-                              \/ ReceiveAccept(n, m) \/ LearnOwn(n, m) \/ LearnByBeat(n, m)
+Receive(n) == \E m \in sent :
+  \/ ReceivePrepare(n, m) \/ ReceivePromise(n, m) \/ ReceiveAccept(n, m)
+  \/ LearnOwn(n, m) \/ LearnByBeat(n, m) \/ LearnChosen(n, m) \/ Install(n, m)
 
 Next == \E n \in Node :
-  \/ Receive(n) \/ Written(n) \/ Lead(n) \/ Propose(n) \/ Beat(n) \/ RecordChosen(n)
-  \/ LearnFromPeer(n)
+  \/ Receive(n) \/ Written(n) \/ Lead(n) \/ Propose(n) \/ RecordChosen(n)
   \/ Compact(n) \/ Crash(n)
   \/ \E b \in Ballot : Stand(n, b)
-  \/ \E p \in Node : Install(n, p)
 
 Spec == Init /\ [][Next]_vars
 
@@ -303,6 +306,8 @@ Proposed(b, s) == {m \in sent : m.kind = "Accept" /\ m.ballot = b /\ m.slot = s}
 ChosenIn(b, s) == IF VotedIn(b, s) \in Quorum THEN {m.value : m \in Proposed(b, s)} ELSE {}
 Chosen(s) == UNION {ChosenIn(b, s) : b \in Ballot}
 
+ChosenAt == [s \in Slot |-> Chosen(s)]
+
 Agreement == \A s \in Slot : Cardinality(Chosen(s)) <= 1
 
 OneValuePerBallot == \A b \in Ballot, s \in Slot : Cardinality(Proposed(b, s)) <= 1
@@ -310,10 +315,15 @@ OneValuePerBallot == \A b \in Ballot, s \in Slot : Cardinality(Proposed(b, s)) <
 P2b == \A b \in Ballot, s \in Slot : \A v \in ChosenIn(b, s) :
          \A m \in sent : m.kind = "Accept" /\ m.slot = s /\ m.ballot > b => m.value = v
 
-DecidedOnlyIfChosen == \A n \in Node : \A s \in 0 .. Mark(n) - 1 : log[n][s + 1] \in Chosen(s)
+DecidedOnlyIfChosen == LET chosen == ChosenAt IN
+  \A n \in Node : \A s \in 0 .. Mark(n) - 1 : log[n][s + 1] \in chosen[s]
 
-WatermarksAreTrue == \A m \in sent : m.kind \in {"Beat", "Promise"} =>
-                       \A s \in 0 .. m.mark - 1 : Chosen(s) # {}
+WatermarksAreTrue == LET chosen == ChosenAt IN
+  \A m \in sent : m.kind \in {"Beat", "Promise"} => \A s \in 0 .. m.mark - 1 : chosen[s] # {}
+
+ToldOnlyIfChosen == LET chosen == ChosenAt IN \A m \in sent :
+  /\ m.kind = "Chosen" => m.value \in chosen[m.slot]
+  /\ m.kind = "Snapshot" => \A s \in 1 .. Len(m.values) : m.values[s] \in chosen[s - 1]
 
 \* Whatever was told is on the disk.
 DurableBeforeSent == \A m \in sent : m.kind \in {"Promise", "Accepted"} =>

@@ -12,26 +12,28 @@ traceVars == <<vars, at>>
 IsPrefix(a, b) == Len(a) <= Len(b) /\ SubSeq(b, 1, Len(a)) = a
 
 \* A node hears itself without the network.
-Own(n, m) == Owner(m.ballot) = n /\ (m.kind = "Accept" \/ (m.kind = "Promise" /\ m.by = n))
+Own(n, m) == /\ m.kind = "Accept" \/ (m.kind = "Promise" /\ m.by = n)
+             /\ Owner(m.ballot) = n
 
 Hear(n, e) == \E m \in sent :
   /\ m \in e.heard \/ Own(n, m)
   /\ \/ ReceivePrepare(n, m) \/ ReceivePromise(n, m)
-     \/ ReceiveAccept(n, m) \/ LearnOwn(n, m) \/ LearnByBeat(n, m)
+     \/ ReceiveAccept(n, m) \/ LearnOwn(n, m) \/ LearnByBeat(n, m) \/ LearnChosen(n, m)
 
 Act(n, e) ==
   \/ e.kind = "stand" /\ \E b \in Ballot : Stand(n, b)
   \/ e.kind = "crash" /\ Crash(n)
   \/ Propose(n)  \* with any input: a command may have waited for room in the window
-  \/ Hear(n, e) \/ Lead(n) \/ Beat(n) \/ RecordChosen(n)
-  \/ e.kind = "receive" /\ LearnFromPeer(n)
+  \/ Hear(n, e) \/ Lead(n) \/ RecordChosen(n)
 
 \* Only steps that lead towards what was seen.
 Toward(n, e) ==
   /\ acceptor'[n].promised \in {acceptor[n].promised, e.promised}
   /\ IsPrefix(log'[n], e.log)
-  /\ \A m \in sent' \ sent : m \in e.said \/ (m.kind \in {"Promise", "Accepted"} /\ m.by = n
-                                                /\ Owner(m.ballot) = n)
+  /\ \A m \in sent' \ sent : \/ m \in e.said
+                              \/ m.kind \in {"Beat", "Chosen"}  \* said as soon as it may be
+                              \/ /\ m.kind \in {"Promise", "Accepted"}
+                                 /\ m.by = n /\ Owner(m.ballot) = n
 
 Seen(n, e) ==
   /\ acceptor[n] = [promised |-> e.promised, votes |-> e.votes]

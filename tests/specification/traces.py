@@ -94,6 +94,8 @@ class Translator:
                     f"slot |-> {slot}, by |-> {sender}]"
                     for slot in range(first, last + 1)
                 ]
+            case m.Chosen(slot, _, _, _, value):
+                return [f'[kind |-> "Chosen", slot |-> {slot}, value |-> {self.value(value)}]']
         return []
 
     def votes(self, votes: dict[Slot, tuple[Ballot, bytes]]) -> str:
