@@ -140,6 +140,7 @@ def test_a_campaign_without_a_run_does_not_hold(tmp_path: Path) -> None:
         assert run_campaign(wish, 3, ledger, Silent(), said.append) is not None
     assert (said, kept(wish.directory)) == ([], {NAME})
     assert not ledger.totals.hold
+    assert describe_totals(ledger.totals, 1)[0].startswith("0 of 1 run, nothing was tested")
     assert describe_totals(ledger.totals, 3)[0].startswith("0 of 3 runs, nothing was tested: ")
 
 
