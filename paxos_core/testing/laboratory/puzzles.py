@@ -1,7 +1,8 @@
 """The puzzles: how each begins, what is to be brought about, and in how few actions it can be.
 
 An action is about one message at a time. Each par is the length of the shortest
-path that `Search` finds; the tests find it again.
+path that `Search` finds without the rule. With it, the same search within the same
+allowance comes to its end, having seen `proof_states` states. The tests find both again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from paxos_core.testing.laboratory.allowance import Allowance
 from paxos_core.testing.laboratory.laboratory import Laboratory
 from paxos_core.testing.laboratory.lights import (
     ONE_PROPOSAL,
@@ -20,7 +22,7 @@ from paxos_core.testing.laboratory.removable import (
     PROMISE_CHECK,
     SYNC_FIRST,
 )
-from paxos_core.testing.laboratory.search import Scope, Search
+from paxos_core.testing.laboratory.search import Search
 from paxos_core.testing.laboratory.setup import Setup
 from paxos_core.testing.script_node import ScriptError
 
@@ -28,7 +30,6 @@ VERBS: Final = frozenset(
     {"deliver", "drop", "copy", "campaign", "propose", "crash", "restart", "hold", "sync"}
 )
 """What can be done in a puzzle. Time, cables and `stabilize` do many things at once."""
-PROOF_STEPS_MAX: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Puzzle:
     goal: str
     par: int
     hints: tuple[str, ...]
-    scope: Scope
-    """What the search may do; a player may do it as often as he likes."""
+    allowance: Allowance
+    """How much may happen, whoever plays."""
+    proof_states: int
+    """How many states there are with the rule."""
     lawful: Setup
     """The same cluster with the rule."""
     lawful_given: tuple[str, ...]
@@ -54,17 +57,17 @@ class Puzzle:
         """The run at its beginning."""
         return Laboratory(self.setup, self.given, traced=traced)
 
-    def search(self, steps_max: int = PROOF_STEPS_MAX) -> Search:
+    def search(self) -> Search:
         """The search for the shortest path to the goal."""
-        return Search(self.begin(), self.goal, self.scope, steps_max)
+        return Search(self.begin(), self.goal, self.allowance)
 
-    def proof(self, steps_max: int = PROOF_STEPS_MAX) -> Search:
-        """The same search with the rule: it finds nothing."""
+    def proof(self) -> Search:
+        """The same search with the rule: it sees every run, and finds nothing."""
         lawful = Laboratory(self.lawful, self.lawful_given)
-        return Search(lawful, self.goal, self.scope, steps_max)
+        return Search(lawful, self.goal, self.allowance)
 
     def check_action(self, run: Laboratory, action: str) -> None:
-        """That `action` is one thing. Raises `ScriptError`."""
+        """That `action` is one thing, and within the allowance. Raises `ScriptError`."""
         verb, *rest = action.split() or [""]
         if verb not in VERBS:
             raise ScriptError(f"in a puzzle there is no {verb[:20]!r}: one thing at a time")
@@ -72,6 +75,7 @@ class Puzzle:
             picks = {run.pick(index) for index in range(len(run.cluster.frames))}
             if " ".join(rest) not in picks:
                 raise ScriptError("in a puzzle an action is about one message")
+        self.allowance.check(run.actions[len(self.given) :], action)
 
 
 def _make(
@@ -82,6 +86,7 @@ def _make(
     return setup, lines, lawful, others
 
 
+_A_DUEL: Final = Allowance({1: 1, 3: 1}, {1: ("blue",), 3: ("red",)})
 _BLUE: Final = (
     "campaign 1; deliver 1 -> 2 Prepare; deliver 2 -> 1 Promise; "
     "propose 1 blue; deliver 1 -> 2 Accept"
@@ -96,10 +101,14 @@ def _puzzle(
     par: int,
     hints: tuple[str, ...],
     runs: tuple[Setup, tuple[str, ...], Setup, tuple[str, ...]],
-    scope: Scope,
+    allowance: Allowance,
+    proof_states: int,
 ) -> Puzzle:
     setup, given, lawful, lawful_given = runs
-    return Puzzle(name, title, story, setup, given, goal, par, hints, scope, lawful, lawful_given)
+    return Puzzle(
+        name, title, story, setup, given, goal, par, hints, allowance, proof_states,
+        lawful, lawful_given,
+    )  # fmt: skip
 
 
 _ALL: Final = (
@@ -117,13 +126,15 @@ _ALL: Final = (
             "Let node 3 campaign, and ask node 2.",
         ),
         _make(Setup(3, without=frozenset({HIGHEST_ACCEPTED})), _BLUE, Setup(3)),
-        Scope(campaigns=2),
+        Allowance({3: 1}, {3: ("red",)}),
+        168_674,
     ),
     _puzzle(
         "half-and-half",
         "Half and half",
-        "Four nodes; two of them elect a leader, and two decide. Bring about that two values are "
-        "chosen for slot 0. Nobody need crash, and nothing need be lost.",
+        "Four nodes; two of them elect a leader, and two decide. The cables between 1 and 4 and "
+        "between 2 and 3 are cut. Bring about that two values are chosen for slot 0. Nobody need "
+        "crash, and no message need be lost.",
         ONE_VALUE,
         10,
         (
@@ -133,10 +144,11 @@ _ALL: Final = (
         ),
         _make(
             Setup(4, 2, 2, frozenset({MEETING_QUORUMS})),
-            "",
+            "cut 1 4; cut 2 3",
             Setup(4, 3, 2),
         ),
-        Scope(campaigns=2, campaigners=(1, 3), commands=((1, ("blue",)), (3, ("red",)))),
+        _A_DUEL,
+        59_776,
     ),
     _puzzle(
         "a-promise-forgotten",
@@ -152,7 +164,8 @@ _ALL: Final = (
             "The node that they share votes twice, and the second time below its promise.",
         ),
         _make(Setup(3, without=frozenset({PROMISE_CHECK})), "", Setup(3)),
-        Scope(campaigns=2, campaigners=(1, 3), commands=((1, ("blue",)), (3, ("red",)))),
+        _A_DUEL,
+        1_695_587,
     ),
     _puzzle(
         "said-and-lost",
@@ -171,15 +184,14 @@ _ALL: Final = (
             "campaign 1; stabilize; hold 2",
             Setup(3),
         ),
-        Scope(
-            campaigns=1, campaigners=(2, 3), crashes=1, crashers=(1, 2),
-        ),
+        Allowance({3: 1}, {1: ("blue",), 3: ("red",)}, crashes={2: 1}),
+        769_251,
     ),
     _puzzle(
         "one-ballot-two-values",
         "One ballot, two values",
-        "Nodes speak before the disk has finished, and the disk of node 1 is slow. Bring about "
-        "that node 1 proposes two values in one and the same ballot.",
+        "Nodes speak before the disk has finished, and the disk of node 1 is slow. Node 3 is "
+        "down. Bring about that node 1 proposes two values in one and the same ballot.",
         ONE_PROPOSAL,
         10,
         (
@@ -187,12 +199,10 @@ _ALL: Final = (
             "What has node 1 heard of, after a crash that took all that its disk was given?",
             "Let it lead and propose; then crash it, start it, and let it lead again.",
         ),
-        _make(Setup(3, without=frozenset({SYNC_FIRST})), "hold 1", Setup(3)),
-        Scope(
-            campaigns=2, campaigners=(1,), commands=((1, ("blue", "green")),),
-            crashes=1, crashers=(1,),
-        ),
+        _make(Setup(3, without=frozenset({SYNC_FIRST})), "crash 3; hold 1", Setup(3)),
+        Allowance({1: 2}, {1: ("blue", "green")}, crashes={1: 1}, down=(3,)),
+        10_516,
     ),
-)  # fmt: skip
+)
 
 PUZZLES: Final[dict[str, Puzzle]] = {puzzle.name: puzzle for puzzle in _ALL}

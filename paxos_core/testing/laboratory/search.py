@@ -1,76 +1,51 @@
-"""Every run of a puzzle, breadth first: the fewest steps to its goal, or that there are none.
+"""Every run of a puzzle, breadth first: the fewest actions to its goal, or a proof that
+there are none.
 
-The nodes are those of the laboratory, and so are the steps. What a node does depends
-on its own state and on what it is given, so each is done once and looked up from then
-on. How often a node may stand, propose, crash and hold its disk is bounded; what is
-left out because it only costs steps is said in `docs/play.md`.
+The nodes are those of the laboratory, and `Allowance` bounds what may happen to them. The
+search ends when it has seen everything within those bounds, and then nothing was left out:
+
+* The network is the set of all frames ever sent. Each may arrive at any time, any number
+  of times, or never. So every order, loss, delay and copy is there without a step of its
+  own, and what can arrive only grows.
+* A run in a laboratory, where a frame is gone once it has arrived, is one of these runs.
+  So no way to the goal is missed, and none is shorter than the shortest found, copies not
+  counted; that one is played in a laboratory before it is told, with the copies it needs.
+* A state is what the nodes are, what was sent, and what a judge was told. Two states are
+  taken for one only if all that is the same. `stop_clocks` takes out what only time
+  reads, and time does not pass in a puzzle.
+* None of this relies on a rule of the protocol, so a core that lacks one is searched alike.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
-from paxos_core.durable import (
-    DurableState,
-    Record,
-    RecordError,
-    Snapshot,
-    Voted,
-    encode_record,
-)
-from paxos_core.errors import Poisoned
-from paxos_core.messages import Accept, Accepted, Message
-from paxos_core.ready import Decided, Event
-from paxos_core.testing.explore.freeze import freeze, stop_clocks
+from paxos_core.testing.explore.invariants import Bits, bits_of
+from paxos_core.testing.laboratory.allowance import Allowance
 from paxos_core.testing.laboratory.judges import JUDGES
 from paxos_core.testing.laboratory.laboratory import Laboratory
 from paxos_core.testing.laboratory.lights import Judge, Lights
-from paxos_core.testing.script_node import ScriptNode
+from paxos_core.testing.laboratory.states import SILENT, Fact, Frame, NodeStates, Notes
 from paxos_core.types import NodeId
 
-STATES_MAX: Final = 100_000
-SILENT: Final = frozenset({"Heartbeat", "HeartbeatAck", "Nack", "Learn"})
-"""Kinds of message that are always lost in a search: none of them carries a vote or a promise."""
+STATES_MAX: Final = 3_000_000
+"""About 0.6 GiB."""
+_LOCAL_BITS: Final = 20
+"""A node has at most so many states, as a power of two."""
+_LOCAL_MASK: Final = (1 << _LOCAL_BITS) - 1
 
+State = int
+"""The numbers of the nodes' own states, and above them a bit for each thing that happened:
+an allowance used up, a frame sent, a fact told to a judge."""
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a search may do beyond delivering: how often, and to whom."""
+Step = tuple[str, NodeId, Any]
+"""The verb, the node, and the bytes to deliver or the command to propose."""
 
-    campaigns: int = 2
-    campaigners: tuple[NodeId, ...] = (1, 2, 3)
-    commands: tuple[tuple[NodeId, tuple[str, ...]], ...] = (
-        (1, ("blue",)),
-        (2, ("green",)),
-        (3, ("red",)),
-    )
-    """What each node proposes, one after the other."""
-    crashes: int = 0
-    crashers: tuple[NodeId, ...] = ()
-    holds: int = 0
-    holders: tuple[NodeId, ...] = ()
-
-
-class State(NamedTuple):
-    """All that there is: it is also the key under which a state is known."""
-
-    nodes: tuple[int, ...]
-    """The number of each node's own state."""
-    flight: tuple[int, ...]
-    """The numbers of the frames on their way, in ascending order."""
-    facts: int
-    """What was said, written and decided: bit i is fact number i."""
-    used: tuple[int, ...]
-    """Campaigns, crashes, holds; then the proposals of each node."""
-
-
-Step = tuple[str, NodeId, int]
-"""The verb, the node, and the number of the frame to deliver or of the command to propose."""
-
-Done = tuple[int, tuple[int, ...], int]
-"""The node's state after a step, the frames that left it, the facts that it adds."""
+Done = tuple[int, Bits]
+"""The node's state after a step, and what happened."""
 
 
 @dataclass(slots=True)
@@ -88,109 +63,66 @@ class Report:
     """The shortest way to the goal, as actions, if there is one."""
 
 
-@dataclass(slots=True)
-class _Notes:
-    """What one step of one node led to; a `NodeWatcher`."""
-
-    frames: list[tuple[NodeId, NodeId, Message]] = field(default_factory=list)
-    facts: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def started(self, node: NodeId, state: DurableState) -> None:
-        pass
-
-    def changed(self, node: NodeId, event: Event) -> None:
-        pass
-
-    def installed(self, node: NodeId, snapshot: Snapshot) -> None:
-        pass
-
-    def decided(self, node: NodeId, entry: Decided) -> None:
-        self.facts.append(("decided", node, entry.slot, tuple(entry.commands), entry))
-
-    def sent(self, node: NodeId, to: NodeId, message: Message) -> None:
-        self.frames.append((node, to, message))
-
-    def wrote(self, node: NodeId, records: list[Record], checkpoint: bool) -> None:
-        for record in records:
-            if isinstance(record, Voted):
-                self.facts.append(("wrote", node, encode_record(record), record))
-
-
-class _Nodes:
-    """The states that one node was in, numbered, and what each step made of them."""
-
-    def __init__(self, first: ScriptNode) -> None:
-        self.states: list[ScriptNode] = []
-        self._numbers: dict[Any, int] = {}
-        self.steps: dict[tuple[int, str, int], Done] = {}
-        self.first = self.number(first)
-
-    def number(self, node: ScriptNode) -> int:
-        """The number of the state that `node` is in."""
-        replica = node.replica
-        if replica is not None:
-            shift = replica._outbox._persisted
-            node.held = [(write - shift, *rest) for write, *rest in node.held]  # type: ignore[misc]
-            stop_clocks(replica)
-        held = tuple((w, tuple(map(encode_record, r)), c) for w, r, c in node.held)
-        key = freeze(replica), tuple(node.disk), held, node.holding, tuple(node.commands)
-        number = self._numbers.setdefault(key, len(self.states))
-        if number == len(self.states):
-            self.states.append(node)
-        return number
-
-
 class Search:
-    """One search. `advance` does a slice of it; `report` is how far it has come."""
+    """One search. `advance` does a slice of it; `report` is how far it has come.
 
-    def __init__(self, start: Laboratory, goal: str, scope: Scope, steps_max: int) -> None:
+    `start` is where it begins, and `goal` the name of the light that is to turn red.
+    """
+
+    def __init__(
+        self, start: Laboratory, goal: str, allowance: Allowance, states_max: int = STATES_MAX
+    ) -> None:
         self._start = start
-        self._scope = scope
-        self._steps_max = steps_max
+        self._states_max = states_max
         self._judge: type[Judge] = next(judge for judge in JUDGES if judge.name == goal)
-        self._commands = dict(scope.commands)
-        self._frames: list[tuple[NodeId, NodeId, bytes, Message]] = []
-        self._frame_numbers: dict[tuple[NodeId, NodeId, bytes], int] = {}
-        self._facts: list[tuple[Any, ...]] = []
-        self._fact_numbers: dict[tuple[Any, ...], int] = {}
-        self._verdicts: dict[int, bool] = {}
-        self._nodes = {
-            node: _Nodes(state.copy(_Notes())) for node, state in start.cluster.nodes.items()
+        self._down = allowance.down
+        self._commands = allowance.proposals
+        nodes = start.cluster.nodes
+        self._ids = list(nodes)
+        self._nodes = [NodeStates(node.copy(Notes())) for node in nodes.values()]
+        self._shift = _LOCAL_BITS * len(nodes)
+        self._bits: dict[Any, int] = {}
+        self._tokens = {
+            (verb, node): [self._bit((verb, node, time)) for time in range(count)]
+            for verb, counts in allowance.counts.items()
+            for node, count in counts.items()
         }
-        self._parents: dict[State, tuple[State, Step] | None] = {}
-        self._level: list[State] = []
-        self._next: list[State] = []
-        self.report = Report()
-        self._begin()
-
-    def _begin(self) -> None:
-        cluster = self._start.cluster
-        flight = [
-            self._number_frame(f.source, f.target, f.data, f.message)
-            for f in cluster.frames
-            if f.kind not in SILENT
-        ]
-        first = State(
-            tuple(nodes.first for nodes in self._nodes.values()),
-            tuple(sorted(flight)),
-            self._facts_so_far(),
-            (0,) * (3 + len(self._nodes)),
-        )
-        self._parents[first] = None
+        self._frames: dict[int, Frame] = {}
+        self._to: dict[NodeId, Bits] = dict.fromkeys(nodes, 0)
+        self._facts: dict[int, Fact] = {}
+        self._judged: Bits = 0
+        self._verdicts: dict[Bits, bool] = {}
+        self._done: list[dict[tuple[int, int | str], Done]] = [{} for _ in nodes]
+        self._deaf: list[dict[int, Bits]] = [{} for _ in nodes]
+        """For each node and each of its states: the frames known to change nothing."""
+        first = self._first()
+        self._parents: dict[State, State] = {first: first}
         self._level = [first]
-        self.report.states = 1
+        self._next: list[State] = []
+        self.report = Report(states=1)
 
-    def _facts_so_far(self) -> int:
-        """What the actions before the search have left behind."""
-        notes = _Notes()
+    def _first(self) -> State:
+        """Where the actions before the search have led to, and what they left behind."""
+        notes = Notes()
         run = Laboratory(self._start.setup)
         run.cluster.watchers.append(notes)
         for action in self._start.actions:
             run.act(action)
-        mask = 0
-        for fact in _facts_of(notes):
-            mask |= self._number_fact(fact)
-        return mask
+        happened = 0
+        for fact in notes.facts():
+            happened |= self._fact_bit(fact)
+        for frame in run.cluster.frames:
+            if frame.kind not in SILENT:
+                happened |= self._frame_bit((frame.source, frame.target, frame.data))
+        state = happened << self._shift
+        for index, nodes in enumerate(self._nodes):
+            state |= nodes.first << _LOCAL_BITS * index
+        return state
+
+    @property
+    def core_steps(self) -> int:
+        """How often the real core did something."""
+        return sum(nodes.core_steps for nodes in self._nodes)
 
     # The search
 
@@ -201,157 +133,128 @@ class Search:
         while not report.ended and report.transitions < until:
             if self._level:
                 self._expand(self._level.pop())
-                report.ended = report.ended or report.states >= STATES_MAX
-            else:
-                self._level, self._next = self._next, []
-                self._turn()
+                report.ended = report.ended or report.states >= self._states_max
+                continue
+            self._level, self._next = self._next, []
+            report.depth += 1
+            report.complete = report.ended = not self._level
         return report
-
-    def _turn(self) -> None:
-        """A level is done."""
-        report = self.report
-        report.depth += 1
-        if not self._level:
-            report.complete = report.ended = True
-        elif report.depth >= self._steps_max:
-            report.ended = True
 
     def _expand(self, state: State) -> None:
         report = self.report
-        for step in self._steps(state):
-            after = self._apply(state, step)
+        parents = self._parents
+        happened = state >> self._shift
+        for after, new in self._successors(state):
             report.transitions += 1
-            if after in self._parents:
+            if after in parents:
                 continue
-            self._parents[after] = state, step
+            parents[after] = state
             report.states += 1
-            if self._is_goal(after.facts):
+            if new & self._judged & ~happened and self._is_goal(after >> self._shift):
                 report.path = self._lines(after)
                 report.ended = True
                 return
             self._next.append(after)
 
-    def _steps(self, state: State) -> Iterator[Step]:
-        up = {
-            node
-            for (node, nodes), number in zip(self._nodes.items(), state.nodes, strict=True)
-            if nodes.states[number].replica is not None
-        }
-        for frame in sorted(set(state.flight)):
-            target = self._frames[frame][1]
-            if target in up:
-                yield "deliver", target, frame
-        campaigns, crashes, holds, *proposals = state.used
-        for node in self._scope.campaigners if campaigns < self._scope.campaigns else ():
-            if node in up:
-                yield "campaign", node, -1
-        for index, (node, nodes) in enumerate(self._nodes.items()):
-            mine = nodes.states[state.nodes[index]]
-            if mine.leads and proposals[index] < len(self._commands.get(node, ())):
-                yield "propose", node, proposals[index]
-            yield from self._mishaps(mine, crashes < self._scope.crashes, holds < self._scope.holds)
+    def _successors(self, state: State) -> Iterator[tuple[State, Bits]]:
+        """What one step makes of `state`, and what happens in it."""
+        happened = state >> self._shift
+        for index, node in enumerate(self._ids):
+            at = _LOCAL_BITS * index
+            number = state >> at & _LOCAL_MASK
+            rest = state & ~(_LOCAL_MASK << at)
+            for after, new in self._moves(index, node, number, happened):
+                yield rest | after << at | new << self._shift, new
 
-    def _mishaps(self, node: ScriptNode, may_crash: bool, may_hold: bool) -> Iterator[Step]:
-        """What may become of a node and its disk."""
-        up = node.replica is not None
-        if node.id in self._scope.crashers:
-            if not up:
-                yield "restart", node.id, -1
-            elif may_crash:
-                yield "crash", node.id, -1
-        if node.holding and node.held:
-            yield "sync", node.id, -1
-        elif may_hold and up and not node.holding and node.id in self._scope.holders:
-            yield "hold", node.id, -1
+    def _moves(self, index: int, node: NodeId, number: int, happened: Bits) -> Iterator[Done]:
+        done = self._done[index]
+        deaf = self._deaf[index].get(number, 0)
+        for frame in bits_of(happened & self._to[node] & ~deaf):
+            known = done.get((number, frame))
+            if known is None:
+                known = self._deliver(index, number, frame)
+            yield known
+        for token, verb, what in self._own_moves(index, node, number, happened):
+            key = number, f"{verb} {what}"
+            known = done.get(key)
+            if known is None:
+                known = done[key] = self._do(index, number, verb, what)
+            yield known[0], known[1] | token
 
-    def _apply(self, state: State, step: Step) -> State:
-        verb, node, which = step
-        index = node - 1
-        number = state.nodes[index]
-        key = (number, verb, which)
-        nodes = self._nodes[node]
-        done = nodes.steps.get(key)
-        if done is None:
-            done = nodes.steps[key] = self._do(nodes, number, verb, which)
-        after, sent, facts = done
-        flight = list(state.flight)
-        if verb == "deliver":
-            flight.remove(which)
-        flight = sorted((*flight, *sent)) if sent else flight
-        locals_ = (*state.nodes[:index], after, *state.nodes[index + 1 :])
-        return State(
-            locals_, tuple(flight), state.facts | facts, self._use(state.used, verb, index)
-        )
+    def _deliver(self, index: int, number: int, frame: int) -> Done:
+        """Have a frame arrive. A node that is down is deaf."""
+        nodes = self._nodes[index]
+        if nodes.states[number].replica is None:
+            known = number, 0
+        else:
+            known = self._do(index, number, "deliver", self._frames[frame][2])
+        self._done[index][number, frame] = known
+        if known == (number, 0):
+            self._deaf[index][number] = self._deaf[index].get(number, 0) | 1 << frame
+        return known
 
-    def _use(self, used: tuple[int, ...], verb: str, index: int) -> tuple[int, ...]:
-        at = {"campaign": 0, "crash": 1, "hold": 2, "propose": 3 + index}.get(verb)
-        return used if at is None else (*used[:at], used[at] + 1, *used[at + 1 :])
+    def _own_moves(
+        self, index: int, node: NodeId, number: int, happened: Bits
+    ) -> Iterator[tuple[Bits, str, str | None]]:
+        """What a node may do by itself: the allowance that it uses up, the verb, the command."""
+        local = self._nodes[index].states[number]
+        if local.replica is None:
+            if node not in self._down:
+                yield 0, "restart", None
+            return
+        for verb in ("campaign", "crash"):
+            for token in self._left(verb, node, happened)[:1]:
+                yield token, verb, None
+        if local.leads and (tokens := self._left("propose", node, happened)):
+            yield tokens[0], "propose", self._commands[node][-len(tokens)]
+        if local.holding:
+            yield 0, "sync", None
 
-    def _do(self, nodes: _Nodes, number: int, verb: str, which: int) -> Done:
-        """Have the real core do it, once."""
-        notes = _Notes()
-        node = nodes.states[number].copy(notes)
-        try:
-            self._act(node, verb, which)
-        except (AssertionError, Poisoned, RecordError):
-            # It stops itself, as in the laboratory.
-            if node.replica is not None:
-                node.crash()
-        sent = [
-            self._number_frame(source, to, node.codec.encode(message), message)
-            for source, to, message in notes.frames
-            if type(message).__name__ not in SILENT
-        ]
-        facts = 0
-        for fact in _facts_of(notes):
-            facts |= self._number_fact(fact)
-        return nodes.number(node), tuple(sent), facts
+    def _left(self, verb: str, node: NodeId, happened: Bits) -> list[Bits]:
+        """What is left of an allowance; it is used up in order."""
+        return [token for token in self._tokens.get((verb, node), ()) if not happened & token]
 
-    def _act(self, node: ScriptNode, verb: str, which: int) -> None:
-        match verb:
-            case "deliver":
-                node.receive(self._frames[which][2])
-            case "campaign":
-                node.campaign()
-            case "propose":
-                node.propose(self._commands[node.id][which])
-            case "crash":
-                node.crash()
-            case "restart":
-                node.start()
-            case "hold":
-                node.holding = True
-            case "sync":
-                node.sync()
+    def _do(self, index: int, number: int, verb: str, what: Any) -> Done:
+        outcome = self._nodes[index].do(number, verb, what)
+        assert outcome.number <= _LOCAL_MASK, "a node has too many states to number"
+        happened = 0
+        for frame in outcome.frames:
+            if frozenset(frame[:2]) not in self._start.cluster.cut_cables:
+                happened |= self._frame_bit(frame)
+        for fact in outcome.facts:
+            happened |= self._fact_bit(fact)
+        return outcome.number, happened
 
-    # Numbers
+    # Bits
 
-    def _number_frame(self, source: NodeId, to: NodeId, data: bytes, message: Message) -> int:
-        number = self._frame_numbers.setdefault((source, to, data), len(self._frames))
-        if number == len(self._frames):
-            self._frames.append((source, to, data, message))
-        return number
+    def _bit(self, key: Any) -> Bits:
+        return 1 << self._bits.setdefault(key, len(self._bits))
 
-    def _number_fact(self, fact: tuple[Any, ...]) -> int:
-        """The bit of a fact; its last member is what the judge is told."""
-        number = self._fact_numbers.setdefault(fact[:-1], len(self._facts))
-        if number == len(self._facts):
-            self._facts.append(fact)
-        return 1 << number
+    def _frame_bit(self, frame: Frame) -> Bits:
+        bit = self._bit(frame)
+        self._frames[bit.bit_length() - 1] = frame
+        self._to[frame[1]] |= bit
+        return bit
+
+    def _fact_bit(self, fact: Fact) -> Bits:
+        bit = self._bit(fact[:-1])
+        self._facts.setdefault(bit.bit_length() - 1, fact)
+        self._judged |= bit
+        return bit
 
     # The goal
 
-    def _is_goal(self, facts: int) -> bool:
+    def _is_goal(self, happened: Bits) -> bool:
+        facts = happened & self._judged
         known = self._verdicts.get(facts)
         if known is None:
             known = self._verdicts[facts] = self._judge_facts(facts)
         return known
 
-    def _judge_facts(self, facts: int) -> bool:
+    def _judge_facts(self, facts: Bits) -> bool:
         lights = Lights(self._start.cluster.quorums, [self._judge])
-        for number, (kind, node, *_, what) in enumerate(self._facts):
-            if not facts >> number & 1:
-                continue
+        for number in bits_of(facts):
+            kind, node, *_, what = self._facts[number]
             if kind == "sent":
                 lights.sent(node, 0, what)
             elif kind == "wrote":
@@ -363,35 +266,38 @@ class Search:
     def _lines(self, state: State) -> list[str]:
         """The actions that lead from the start to `state`."""
         steps: list[Step] = []
-        while (before := self._parents[state]) is not None:
-            state, step = before
-            steps.append(step)
+        while (before := self._parents[state]) != state:
+            steps.append(self._step_between(before, state))
+            state = before
         run = Laboratory(self._start.setup, self._start.actions)
-        lines: list[str] = []
-        for verb, node, which in reversed(steps):
-            line = f"{verb} {node}"
-            if verb == "propose":
-                line += f" {self._commands[node][which]}"
-            if verb == "deliver":
-                data = self._frames[which][2]
-                number = next(
-                    i
-                    for i, f in enumerate(run.cluster.frames)
-                    if (f.target, f.data) == (node, data)
-                )
-                line = f"deliver {run.pick(number)}"
-            run.act(line)
-            lines.append(line)
-        return lines
+        before_now = len(run.actions)
+        left = Counter(step for step in steps if step[0] == "deliver")
+        for step in reversed(steps):
+            verb, node, what = step
+            if verb != "deliver":
+                run.act(f"{verb} {node}" + (f" {what}" if verb == "propose" else ""))
+                continue
+            frames = run.cluster.frames
+            alike = [i for i, f in enumerate(frames) if (f.target, f.data) == (node, what)]
+            if left[step] > len(alike) == 1:
+                run.act(f"copy {run.pick(alike[0])}")
+            run.act(f"deliver {run.pick(alike[0])}")
+            left[step] -= 1
+        return run.actions[before_now:]
 
-
-def _facts_of(notes: _Notes) -> Iterator[tuple[Any, ...]]:
-    for node, _, message in notes.frames:
-        if isinstance(message, Accept):
-            # To whom, and how far its sender knows the log, is nothing to a judge.
-            message = replace(message, watermark=0)
-            yield "sent", node, message.slot, message.ballot, message.value, message
-        elif isinstance(message, Accepted):
-            told = message.ballot, message.first_slot, message.last_slot
-            yield "sent", node, *told, replace(message)
-    yield from notes.facts
+    def _step_between(self, before: State, after: State) -> Step:
+        happened = before >> self._shift
+        for index, node in enumerate(self._ids):
+            at = _LOCAL_BITS * index
+            number = before >> at & _LOCAL_MASK
+            rest = before & ~(_LOCAL_MASK << at)
+            done = self._done[index]
+            for frame in bits_of(happened & self._to[node]):
+                known = done.get((number, frame))
+                if known and rest | known[0] << at | known[1] << self._shift == after:
+                    return "deliver", node, self._frames[frame][2]
+            for token, verb, what in self._own_moves(index, node, number, happened):
+                known = done.get((number, f"{verb} {what}"))
+                if known and rest | known[0] << at | (known[1] | token) << self._shift == after:
+                    return verb, node, what
+        raise AssertionError("no step leads from the one state to the other")

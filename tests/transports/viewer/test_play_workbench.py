@@ -133,3 +133,25 @@ def test_a_proof_goes_on_slice_by_slice() -> None:
     assert 0 < first["states"] < second["states"]
     assert bench.prove("blue-and-red", anew=True)["states"] == first["states"]
     assert first["found"] is None
+
+
+def test_a_proof_says_its_bounds_and_when_it_is_one() -> None:
+    bench = Workbench()
+    puzzle = PUZZLES["one-ballot-two-values"]
+    report = bench.prove(puzzle.name)
+    while not report["ended"]:
+        assert not report["complete"]
+        report = bench.prove(puzzle.name)
+    assert (report["complete"], report["found"]) == (True, None)
+    assert report["states"] == report["states_in_all"] == puzzle.proof_states
+    assert (report["goal"], report["allowance"]) == (puzzle.goal, puzzle.allowance.words)
+
+
+def test_a_puzzle_allows_no_more_than_its_proof() -> None:
+    bench = Workbench()
+    bench.begin_puzzle("blue-and-red")
+    bench.act(SOLUTION[0])
+    with pytest.raises(ScriptError, match="node 3 may not campaign more than once"):
+        bench.act("campaign 3")
+    bench.undo()
+    bench.act("campaign 3")

@@ -80,7 +80,7 @@ class Hint(Request, tag="hint"):
 
 
 class Prove(Request, tag="prove"):
-    """Go on with the search with the rule on."""
+    """Go on with the proof that it cannot be done with the rule on."""
 
     name: str
     anew: bool = False

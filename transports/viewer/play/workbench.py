@@ -13,13 +13,13 @@ from typing import Any, Final
 from paxos_core.testing.laboratory.laboratory import Laboratory
 from paxos_core.testing.laboratory.puzzles import PUZZLES, Puzzle
 from paxos_core.testing.laboratory.saved import save_as_test
-from paxos_core.testing.laboratory.search import STATES_MAX, Report, Search
+from paxos_core.testing.laboratory.search import Report, Search
 from paxos_core.testing.laboratory.setup import Setup, read_setup
 from paxos_core.testing.script_node import ScriptError
 from transports.viewer.play.view import view_of
 
 BRANCHES_MAX: Final = 12
-SLICE_TRANSITIONS: Final = 2_000
+SLICE_TRANSITIONS: Final = 10_000
 """Of a search, for each time it is asked to go on: some tenths of a second."""
 
 
@@ -161,7 +161,7 @@ class Workbench:
         return puzzle.hints[number]
 
     def prove(self, name: str, *, anew: bool = False) -> dict[str, Any]:
-        """Go on with the search that puzzle `name` cannot be solved with its rule on, a slice
+        """Go on with the proof that puzzle `name` cannot be solved with its rule on, a slice
         at a time; `anew` begins it again.
         """
         puzzle = self._puzzle(name)
@@ -171,7 +171,7 @@ class Workbench:
         if report.ended:
             # What it knows takes memory; the report is all that is asked for from now on.
             self._search = None
-        return _report(report)
+        return _report(puzzle, report)
 
     # What the page shows
 
@@ -211,6 +211,7 @@ def describe_puzzle(puzzle: Puzzle) -> dict[str, Any]:
         "story": puzzle.story,
         "goal": puzzle.goal,
         "par": puzzle.par,
+        "allowance": puzzle.allowance.words,
         "hints": len(puzzle.hints),
         "without": sorted(puzzle.setup.without),
     }
@@ -226,13 +227,15 @@ def _branch(branch: Branch) -> dict[str, Any]:
     }
 
 
-def _report(report: Report) -> dict[str, Any]:
+def _report(puzzle: Puzzle, report: Report) -> dict[str, Any]:
     return {
+        "goal": puzzle.goal,
+        "allowance": puzzle.allowance.words,
         "states": report.states,
         "transitions": report.transitions,
         "depth": report.depth,
         "complete": report.complete,
         "ended": report.ended,
         "found": report.path,
-        "states_max": STATES_MAX,
+        "states_in_all": puzzle.proof_states,
     }

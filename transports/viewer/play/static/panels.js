@@ -241,6 +241,7 @@
       el('p', {}, el('strong', {}, 'Goal: '), `turn the light \u201c${puzzle.goal}\u201d red. `,
         el('strong', {}, 'Actions so far: '), String(puzzle.actions), '. ',
         el('strong', {}, 'Par: '), String(puzzle.par), '.'),
+      el('p', {}, el('strong', {}, 'Allowed: '), `${puzzle.allowance}.`),
     ];
     if (won) parts.push(el('p', { class: 'won' }, verdict(puzzle)));
     parts.push(...hints.map((text) => el('p', { class: 'hint' }, `Hint: ${text}`)));
@@ -256,7 +257,7 @@
   /** How far the search is, in the panel that is there: a button that is pressed must stay. */
   play.search = function (panel, { report, proving }) {
     panel.querySelector('[data-key="prove"]').textContent =
-      proving ? 'Stop the search' : 'Try every run with the rule on';
+      proving ? 'Stop the proof' : 'Prove it cannot be done with the rule on';
     panel.querySelector('.report').textContent = report ? told(report) : '';
   };
 
@@ -267,10 +268,15 @@
   }
 
   function told(report) {
-    const seen = `${report.states.toLocaleString('en')} states visited, every run of up to ${report.depth} actions among them`;
-    if (report.found) return `${seen}. With the rule on it can be done too: ${report.found.join('; ')}. That is a defect.`;
-    if (report.complete) return `With the rule on: ${seen}. There are no other states within these bounds, and in none of them is it broken.`;
-    if (report.ended) return `With the rule on: ${seen}. In none of them is it broken. The search ends at its bound of ${report.states_max.toLocaleString('en')} states.`;
-    return `With the rule on: ${seen}, and so far it is broken in none of them.`;
+    const states = report.states.toLocaleString('en');
+    const bounds = `Within what the puzzle allows: ${report.allowance}. Messages arrive in any order, any number of times or never; no time passes, and each proposal has a value of its own.`;
+    if (report.found) return `With the rule on it can be done too: ${report.found.join('; ')}. That is a defect of the core.`;
+    if (report.complete) {
+      return `Proved, within these bounds: with the rule on, no run turns \u201c${report.goal}\u201d red. `
+        + `Every run was seen to its end: ${states} states, and there are no others. ${bounds}`;
+    }
+    if (report.ended) return `Not proved: the search ends at its bound of ${states} states, and there are more. The light is red in none of them.`;
+    const all = report.states_in_all.toLocaleString('en');
+    return `${states} of about ${all} states seen, and every run of up to ${report.depth} steps. The light is red in none so far.`;
   }
 })((globalThis.PaxosViewer ??= {}));
