@@ -139,6 +139,19 @@ LargeNext == \E n \in Node :
 
 LargeSpec == Init /\ [][LargeNext]_vars
 
+\* The same from where everybody has promised the first ballot, and its owner has just taken
+\* office: for a model that would be too large from the beginning.
+InOffice ==
+  /\ acceptor = [n \in Node |-> [promised |-> 1, votes |-> NoVotes]]
+  /\ disk = [n \in Node |-> [Blank EXCEPT !.promised = 1]]
+  /\ proposer = [n \in Node |->
+       IF n = Owner(1) THEN [Idle EXCEPT !.phase = "lead", !.ballot = 1, !.next = NoMore] ELSE Idle]
+  /\ sent = {Prepare(1, 0)} \cup {Accept(1, s, 1) : s \in Slot}
+  /\ log = [n \in Node |-> <<>>] /\ first = [n \in Node |-> 0]
+  /\ writes = [n \in Node |-> <<>>]
+  /\ crashes = 0 /\ compactions = 0
+SpecInOffice == InOffice /\ [][LargeNext]_vars
+
 \* What can still matter of what was said: promises while their candidate reads them, the
 \* highest watermark of a ballot, and of a quorum's votes only that there is one.
 Matters ==
