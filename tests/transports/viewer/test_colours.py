@@ -34,8 +34,8 @@ DISTANCE_MIN: Final = 15.0
 
 
 def blocks() -> dict[str, dict[str, str]]:
-    found = re.findall(r":root \{(.*?)\}", static_text("theme.css"), re.DOTALL)
-    named = zip(("light", "dark", "print"), found, strict=True)
+    found = re.findall(r":root\S* \{([^}]*--ink.*?)\}", static_text("theme.css"), re.DOTALL)
+    named = zip(("light", "dark", "chosen dark", "print"), found, strict=True)
     return {name: dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", text)) for name, text in named}
 
 
@@ -101,3 +101,7 @@ def test_ballots_are_told_apart(theme: str, deficiency: str) -> None:
         a, b = lab(one, deficiency), lab(other, deficiency)
         distance = sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5
         assert distance >= DISTANCE_MIN, (one, other, round(distance, 1))
+
+
+def test_dark_is_the_same_whoever_chose_it() -> None:
+    assert THEMES["chosen dark"] == THEMES["dark"]
