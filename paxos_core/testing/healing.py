@@ -30,6 +30,8 @@ class Healing:
         self._led_at = -1
         self._finals: dict[int, bytes] = {}
         """The last command of each client, by its endpoint."""
+        self._crowded = False
+        """Older commands still waited for a slot when the last were submitted."""
 
     def begin(self, _: None, __: None) -> None:
         """End every fault and restart everything, but for what is gone for good."""
@@ -145,19 +147,30 @@ class Healing:
         )
 
     def _submit_finals(self) -> None:
-        for endpoint, client in self._simulation.clients.items():
-            command = b"f%d" % (endpoint + self._number * NAMES)
+        self._crowded = self._is_crowded()
+        self._submit_last(list(self._simulation.clients), b"")
+
+    def _submit_last(self, endpoints: list[int], suffix: bytes) -> None:
+        for endpoint in endpoints:
+            command = b"f%d%b" % (endpoint + self._number * NAMES, suffix)
             self._finals[endpoint] = command
-            self._simulation.seats.submit(client, [command])
+            self._simulation.seats.submit(self._simulation.clients[endpoint], [command])
 
     def _ask_again(self) -> bool:
-        """Whether last commands found no room: earlier ones still fill it. They are sent again."""
-        full = [e for e, c in self._finals.items() if c in self._simulation.monitor.overloaded]
-        for endpoint in full:
-            self._finals[endpoint] += b"."
-            client = self._simulation.clients[endpoint]
-            self._simulation.seats.submit(client, [self._finals[endpoint]])
+        """Whether last commands found no room beside older ones; they do once those are through."""
+        if not self._crowded:
+            return False
+        overloaded = self._simulation.monitor.overloaded
+        full = [e for e, command in self._finals.items() if command in overloaded]
+        if full and not self._is_crowded():
+            self._crowded = False
+            self._submit_last(full, b"again")
         return bool(full)
+
+    def _is_crowded(self) -> bool:
+        """Whether commands wait for a slot anywhere."""
+        services = [node.service for node in self._living()]
+        return any(service.replica.status().pending_bytes for service in services if service)
 
     def _agree(self) -> bool:
         services = [node.service for node in self._living()]

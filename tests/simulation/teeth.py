@@ -16,6 +16,7 @@ from paxos_core.catchup import CatchUp
 from paxos_core.client import Client
 from paxos_core.durable import Promised, Voted
 from paxos_core.election import Election, Verdict
+from paxos_core.errors import Overloaded
 from paxos_core.learner import Learner
 from paxos_core.messages import Accept, Heartbeat, Vote
 from paxos_core.proposer import Phase, Proposer
@@ -333,6 +334,18 @@ def every_copy_asks_for_the_next_page(patch: pytest.MonkeyPatch) -> None:
         self._catchup.after_chosen(sender, chosen)
 
     patch.setattr(Replica, "_receive_chosen", receive_chosen)
+
+
+@tooth
+def a_leader_refuses_some_commands_for_no_reason(patch: pytest.MonkeyPatch) -> None:
+    real = Replica.propose
+
+    def propose(self: Replica, command: bytes) -> None:
+        if not self._proposer.pending_bytes and sum(command) % 4 == 0:
+            raise Overloaded("no")
+        real(self, command)
+
+    patch.setattr(Replica, "propose", propose)
 
 
 # The election

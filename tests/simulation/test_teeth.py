@@ -48,6 +48,7 @@ FOUND = {
     "never_asks_for_what_it_lacks": (0, "liveness"),
     "every_copy_asks_for_the_next_page": (16, "catching up asks once"),
     "a_leader_without_a_quorum_stays": (5, "liveness"),
+    "a_leader_refuses_some_commands_for_no_reason": (0, "liveness"),
     "duplicates_are_applied": (3, "applied exactly once"),
     "snapshots_leave_out_the_sessions": (3, "session tables are equal"),
     "a_retry_keeps_its_session_for_longer": (2, "session tables are equal"),
