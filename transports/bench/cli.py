@@ -9,7 +9,7 @@ import click
 from transports.bench.cli_compare import compare
 from transports.bench.cli_core import core
 from transports.bench.cli_report import report
-from transports.node.cli.options import output_option
+from transports.node.cli.options import FiniteRange, output_option
 
 
 @click.group(invoke_without_command=True)
@@ -41,7 +41,7 @@ from transports.node.cli.options import output_option
     type=click.IntRange(1, 1000),
     help="Interleaved.  [default: 10; --quick: 2]",
 )
-@click.option("--seconds", type=click.FloatRange(0.05, 600), help="How long a load is measured.")
+@click.option("--seconds", type=FiniteRange(0.05, 600), help="How long a load is measured.")
 @click.option("--pin/--no-pin", default=True, help="Keep processes on processors of their own.")
 @click.option("--instrument/--no-instrument", default=True, help="Take the time of a node's parts.")
 @click.option(

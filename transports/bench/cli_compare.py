@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 
 import click
 
 from transports.node.cli.failures import FAILED, Misuse
-from transports.node.cli.options import JSON, output_option
+from transports.node.cli.options import JSON, FiniteRange, output_option
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -19,7 +18,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.argument("after", type=FOLDER)
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     default=5.0,
     show_default=True,
     help="A change of less than so many per cent is none.",
@@ -39,8 +38,6 @@ def compare(before: Path, after: Path, threshold: float, output: str) -> None:
     from transports.bench.reporting.compare import compare_runs
     from transports.bench.saved.files import RunError, read_run
 
-    if math.isnan(threshold):
-        raise Misuse("--threshold: nan is no share")
     try:
         found = compare_runs(read_run(before), read_run(after), threshold / 100)
     except RunError as error:

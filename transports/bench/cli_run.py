@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,8 +139,6 @@ def _check(options: dict[str, Any]) -> None:
     for name in LISTS:
         if options[name] == "":
             raise Misuse(f"--{name}: names nothing; leave it out for all")
-    if options["seconds"] is not None and math.isnan(options["seconds"]):
-        raise Misuse("--seconds: nan is no length of time")
 
 
 def _choose(options: dict[str, Any], layers: tuple[str, ...]) -> Choice:

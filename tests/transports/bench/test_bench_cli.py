@@ -112,7 +112,10 @@ def test_ctrl_c_keeps_what_is_there_and_resume_goes_on(tmp_path: Path) -> None:
         (("--loads", "many"), "--loads: 'many' is none"),
         (("--payloads", "0"), "--payloads: '0' is none"),
         (("--rungs", "hops", "--layers", "memory", "--trials", "none"), "nothing to measure"),
-        (("--seconds", "nan"), "--seconds: nan is no length of time"),
+        (
+            ("--seconds", "nan"),
+            "invalid value for '--seconds': nan is not a number from 0.05 to 600",
+        ),
         (("--repeats", "0"), "0 is not a whole number from 1"),
         (("--resume", "/nowhere"), "'/nowhere' does not exist"),
         (("--resume", "/", "--repeats", "3"), "--resume goes on as the run was planned"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -19,6 +20,22 @@ CONFIG_DEFAULT: Final = "paxos.toml"
 JSON: Final = "json"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """`click.FloatRange` without what is no number: the type of every such option.
+
+    To Click, `nan` is in every range, because it is neither less nor more than a limit.
+    """
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number. Raises `click.BadParameter`."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
 
 
 def config_option(command: _Command) -> _Command:
@@ -60,7 +77,7 @@ def timeout_option(default: float, what: str) -> Callable[[_Command], _Command]:
     """``--timeout SECONDS``, as `timeout`."""
     return click.option(
         "--timeout",
-        type=click.FloatRange(0.01, 3600),
+        type=FiniteRange(0.01, 3600),
         metavar="SECONDS",
         default=default,
         show_default=True,

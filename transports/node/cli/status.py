@@ -21,6 +21,7 @@ from transports.node.cli.failures import FAILED, Interrupted
 from transports.node.cli.hosts import why_silent
 from transports.node.cli.options import (
     JSON,
+    FiniteRange,
     check_joins_processes,
     config_option,
     output_option,
@@ -94,7 +95,7 @@ Examples:
 @click.option("--watch", is_flag=True, help="Ask again and again, until Ctrl-C.")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     metavar="SECONDS",
     default=1.0,
     show_default=True,

@@ -13,6 +13,7 @@ import click
 from transports.node.cli.failures import FAILED, Failure, Interrupted, Misuse
 from transports.node.cli.options import (
     JSON,
+    FiniteRange,
     check_core,
     check_transport_name,
     core_option,
@@ -33,7 +34,7 @@ SEED_MAX: Final = (1 << 63) - 1
 @mode_option
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.5, 86_400),
+    type=FiniteRange(0.5, 86_400),
     default=20.0,
     show_default=True,
     help="How long things go wrong.",

@@ -23,6 +23,7 @@ from transports.node.cli.lab.plan import (
 )
 from transports.node.cli.options import (
     JSON,
+    FiniteRange,
     check_core,
     check_transport_name,
     core_option,
@@ -96,14 +97,14 @@ Examples:
 )
 @click.option(
     "--loss",
-    type=click.FloatRange(0, LOSS_MAX),
+    type=FiniteRange(0, LOSS_MAX),
     default=0.0,
     metavar="P",
     help="Each frame is lost with this probability, where it arrives.",
 )
 @click.option(
     "--delay",
-    type=click.FloatRange(0, DELAY_MS_MAX),
+    type=FiniteRange(0, DELAY_MS_MAX),
     default=0.0,
     metavar="MS",
     help="Each frame is late by so many milliseconds.",
