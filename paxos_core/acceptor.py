@@ -21,7 +21,7 @@ from paxos_core.codec import VOTE_OVERHEAD_BYTES
 from paxos_core.durable import Promised, Voted
 from paxos_core.messages import NO_MORE, Accept, Accepted, Nack, Prepare, Promise, Vote
 from paxos_core.ready import Outbox
-from paxos_core.types import Ballot, NodeId, Slot, WriteId
+from paxos_core.types import Ballot, NodeId, Slot, WriteId, format_ballot
 
 
 class Acceptor:
@@ -93,7 +93,10 @@ class Acceptor:
         propose another. Far above the watermark the vote is withheld: what an
         acceptor keeps is bounded.
         """
-        assert accept.ballot == self.promised
+        assert accept.ballot == self.promised, (
+            f"a vote in {format_ballot(accept.ballot)}, "
+            f"where {format_ballot(self.promised)} is promised"
+        )
         slot = accept.slot
         if slot < self.watermark:
             return self._log.get(slot) == (accept.checksum, accept.value)

@@ -13,7 +13,7 @@ from paxos_core.checksum import checksum
 from paxos_core.codec import VOTE_OVERHEAD_BYTES
 from paxos_core.durable import Promised, Voted
 from paxos_core.ready import Outbox
-from paxos_core.types import NO_BALLOT, U64_MAX, Ballot, make_ballot
+from paxos_core.types import NO_BALLOT, U64_MAX, Ballot, format_ballot, make_ballot
 
 B1, B2, B3 = (make_ballot(n, 2) for n in (1, 2, 3))
 V, W = value_of(b"v"), value_of(b"w")
@@ -169,7 +169,8 @@ def test_accept_in_every_relation(
 @pytest.mark.parametrize("ballot", [B1, B3])
 def test_a_vote_outside_the_promise_is_a_broken_invariant(ballot: Ballot) -> None:
     subject, _ = acceptor(B2)
-    with pytest.raises(AssertionError):
+    said = f"a vote in {format_ballot(ballot)}, where {format_ballot(B2)} is promised"
+    with pytest.raises(AssertionError, match=said):
         subject.vote(accept(ballot, WATERMARK, V))
 
 
