@@ -260,7 +260,7 @@ _ALL: Final = (
     Rule(
         "restart",
         f"{MADE_SIMPLE}, 2.5",
-        "A node starts from its records: it keeps every promise and every vote.",
+        "A node starts from its records, and keeps what promises and votes are in them.",
         ("paxos_core.durable.replay",),
     ),
     Rule(

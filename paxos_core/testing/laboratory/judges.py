@@ -135,7 +135,10 @@ class DurableBeforeSent(Judge):
     """2.5: an acceptor's answer is in stable storage before it is sent."""
 
     name = DURABLE
-    means = "A promise or a vote is on the disk of its node before anybody hears of it."
+    means = (
+        "A promise or a vote is on the disk of its node before anybody hears of it; "
+        "a Prepare tells of its sender's own promise."
+    )
 
     def __init__(self, ballots: Ballots) -> None:
         super().__init__(ballots)
