@@ -23,7 +23,7 @@ def test_it_says_where_it_is_and_ends_with_ctrl_c() -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         found = re.fullmatch(
-            r"the laboratory is at (http://127\.0\.0\.1:\d+/[\w-]{20,}/)   \(Ctrl-C ends it\)\n",
+            r"play Paxos by hand at (http://127\.0\.0\.1:\d+/[\w-]{20,}/)   \(Ctrl-C ends it\)\n",
             line,
         )
         assert found, line

@@ -54,7 +54,7 @@ def is_alive(server: PlayServer) -> bool:
 def test_the_page_and_its_files_are_served(server: PlayServer) -> None:
     status, headers, body = send(server, "GET", f"/{server.token}/")
     assert status == 200
-    assert b"<title>Paxos laboratory</title>" in body
+    assert b"<title>Play Paxos by hand</title>" in body
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy

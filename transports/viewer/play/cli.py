@@ -1,4 +1,4 @@
-"""`paxos play`: the laboratory as a page."""
+"""`paxos play`: a page on which you play Paxos by hand."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def play(port: int, opens: bool | None) -> None:
         raise Failure(str(error)) from error
     try:
         with server.running():
-            click.echo(f"the laboratory is at {server.url}   (Ctrl-C ends it)")
+            click.echo(f"play Paxos by hand at {server.url}   (Ctrl-C ends it)")
             if has_display() if opens is None else opens:
                 click.launch(server.url)
             threading.Event().wait()
