@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from paxos_core.testing.explore.abstract import AbstractPaxos
-from paxos_core.testing.explore.cluster import ClusterModel, Scope
+from paxos_core.testing.explore.cluster import QUIET, SILENT, ClusterModel, Scope
 from paxos_core.testing.explore.search import Exploration, Model, Search
 
 INTERRUPTED = 130
@@ -41,6 +41,7 @@ def _model(given: argparse.Namespace) -> Model:
             crashes=given.crashes,
             compactions=given.compactions,
             slow_disks=not given.fast_disks,
+            silent=QUIET if given.quiet else SILENT,
         )
     )
 
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crashes", type=_count, default=0, help="crashes with a restart (0)")
     parser.add_argument("--compactions", type=_count, default=0, help="snapshots taken (0)")
     parser.add_argument("--fast-disks", action="store_true", help="every write ends at once")
+    parser.add_argument("--quiet", action="store_true", help="heartbeats, Nacks, Learns are lost")
     parser.add_argument("--abstract", action="store_true", help="Lamport's Paxos instead")
     return parser
 

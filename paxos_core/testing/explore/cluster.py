@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from paxos_core import messages as m
 from paxos_core.codec import Codec
@@ -29,6 +29,10 @@ LOCAL_BITS = 20
 """A node has at most so many states, as a power of two."""
 
 
+SILENT: Final = frozenset({"HeartbeatAck"})
+QUIET: Final = SILENT | {"Heartbeat", "Nack", "Learn"}
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """How much may happen. Each number bounds one kind of step over the whole cluster."""
@@ -44,7 +48,7 @@ class Scope:
     compactions: int = 0
     slow_disks: bool = False
     """Writes finish in steps of their own, and a crash loses those that did not."""
-    silent: frozenset[str] = frozenset({"HeartbeatAck"})
+    silent: frozenset[str] = SILENT
     """Kinds of message that are always lost."""
     phase1: int | None = None
     phase2: int | None = None
