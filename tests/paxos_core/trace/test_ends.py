@@ -31,7 +31,8 @@ def test_a_trace_that_breaks_off_before_the_others_ends_there() -> None:
     assert marked(one, two) == [(1, "start"), (2, "start"), (1, "tick"), (1, "end"), (2, "tick")]
     end = mark_ends(merge_traces([one, two])).events[3]
     assert (end["at"], end.get("down")) == (1, None)
-    assert end["why"].startswith("The others' traces go on for 1.5 s. A stop would have been")
+    assert end["why"].startswith("By the clocks, the others' traces go on for 1.5 s. A stop")
+    assert "of its trace is missing, or the clocks differ." in end["why"]
 
 
 @pytest.mark.parametrize("last", ["stop", "crash"])
