@@ -13,7 +13,8 @@ from paxos_core.types import U64_MAX
 
 TEXT_CHARACTERS_MAX: Final = 2_000
 HEX_CHARACTERS_MAX: Final = 8_192
-ITEMS_MAX: Final = 10_000
+ITEMS_MAX: Final = 5_000
+"""Of one list or table in an event; `cut_items` says what is over it."""
 DIGITS_MAX: Final = 20
 KINDS: Final = frozenset(
     {
@@ -207,3 +208,13 @@ def clean(found: Mapping[str, Any], checks: Mapping[str, Check]) -> tuple[dict[s
         except Wrong as error:
             wrong = wrong or f"{name} {error}"
     return good, wrong
+
+
+def cut_items(found: Mapping[str, Any]) -> str:
+    """Which list or table of an event has more than `ITEMS_MAX` entries; empty if none has."""
+    for name, value in found.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        for label, items in ((name, value), *((f"{name}'s {key}", of) for key, of in inner)):
+            if isinstance(items, list | dict) and len(items) > ITEMS_MAX:
+                return f"{label} has {len(items):,} entries: the first {ITEMS_MAX:,} are read"
+    return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paxos_core.trace.read import Event, Problem, Trace
@@ -41,19 +41,45 @@ def merge_traces(traces: Sequence[Trace]) -> Trace:
     """One trace of all nodes: receipts paired with sendings, clocks completed, in one order.
 
     The order is that of the clocks; where they leave it open, that of time. Messages get
-    new ids. One trace alone comes back as it is. Raises `ValueError` for none.
+    new ids. A run that is given twice counts once. One trace alone comes back as it is.
+    Raises `ValueError` for none.
     """
     if not traces:
         raise ValueError("there is no trace to merge")
-    if len(traces) == 1:
-        return traces[0]
-    return _Merger(traces).run()
+    kept, problems = _without_copies(traces)
+    if len(kept) > 1:
+        return _Merger(kept, problems).run()
+    if problems:
+        return replace(kept[0], problems=[*kept[0].problems, *problems])
+    return kept[0]
+
+
+def _without_copies(traces: Sequence[Trace]) -> tuple[list[Trace], list[Problem]]:
+    """Those that are no copy, whole or as far as it went then, of another one."""
+    kept: list[Trace] = []
+    problems: list[Problem] = []
+    for trace in sorted(traces, key=lambda trace: len(trace.events), reverse=True):
+        if any(_is_copy(trace, other) for other in kept):
+            node = trace.header.get("node")
+            whose = "a run" if node is None else f"a run of node {node}"
+            problems.append(Problem(0, f"{whose} is given twice; it is taken once"))
+        else:
+            kept.append(trace)
+    return [trace for trace in traces if any(trace is other for other in kept)], problems
+
+
+def _is_copy(trace: Trace, other: Trace) -> bool:
+    if trace.header != other.header or trace.assumed != other.assumed:
+        return False
+    return bool(trace.events) and trace.events == other.events[: len(trace.events)]
 
 
 class _Merger:
-    def __init__(self, traces: Sequence[Trace]) -> None:
+    def __init__(self, traces: Sequence[Trace], problems: Sequence[Problem]) -> None:
         self._traces = traces
-        self._problems: list[Problem] = []
+        self._problems = list(problems)
+        began = [trace.header["began"] for trace in traces if "began" in trace.header]
+        self._first = min(began, default=0)
         self._lines = self._make_lines()
         self._links: dict[Key, _Link] = {}
         self._clocks: dict[int, Clock] = {}
@@ -85,8 +111,7 @@ class _Merger:
         return sorted(self._traces, key=lambda trace: trace.header.get("began", 0))
 
     def _timed(self, trace: Trace) -> list[Event]:
-        first = min(other.header.get("began", 0) for other in self._traces)
-        lag = trace.header.get("began", first) - first
+        lag = trace.header.get("began", self._first) - self._first
         return [{**event, "at": round(event.get("at", 0) + lag, 6)} for event in trace.events]
 
     def run(self) -> Trace:
@@ -167,11 +192,20 @@ class _Merger:
 
     def _header(self) -> dict[str, Any]:
         headers = [trace.header for trace in self._traces]
-        header = {key: value for key, value in headers[0].items() if key not in ("node", "stops")}
+        best = min(self._traces, key=lambda trace: len(trace.assumed)).header
+        header = {key: value for key, value in best.items() if key not in ("node", "stops")}
         header["nodes"] = sorted({node for header in headers for node in header["nodes"]})
         header["source"] = f"{len(headers)} traces: " + ", ".join(h["source"] for h in headers)
-        if all(other.get("stops") for other in headers):
+        if all(trace.header.get("stops") for trace in self._traces if trace.events):
             header["stops"] = True
-        if any(other["quorums"] != header["quorums"] for other in headers):
+        if self._differ("quorums"):
             self._problems.append(Problem(0, "the traces differ in their quorums"))
+        if self._differ("unit"):
+            text = "the traces differ in their unit of time: times in one say nothing of another's"
+            self._problems.append(Problem(0, text))
         return header
+
+    def _differ(self, key: str) -> bool:
+        """Whether those that say so of themselves say unlike things."""
+        told = [trace.header[key] for trace in self._traces if key not in trace.assumed]
+        return any(value != told[0] for value in told)

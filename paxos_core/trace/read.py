@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from paxos_core.trace.clean import EVENT, HEADER, clean
+from paxos_core.trace.clean import EVENT, HEADER, clean, cut_items
 from paxos_core.trace.shape import VERSION
 
 LINE_CHARACTERS_MAX: Final = 8 << 20
@@ -38,6 +38,8 @@ class Trace:
     header: dict[str, Any]
     events: list[Event]
     problems: list[Problem] = field(default_factory=list)
+    assumed: frozenset[str] = frozenset()
+    """Keys of the header that the file had not, or not well."""
 
 
 def read_trace(lines: Iterable[str]) -> Trace:
@@ -125,6 +127,8 @@ class _Reader:
         event, wrong = clean(found, EVENT)
         if wrong:
             self.complain(number, f"{wrong}: left out")
+        if cut := cut_items({key: found[key] for key in event}):
+            self.complain(number, cut)
         if "kind" not in event:
             if not wrong:
                 self.complain(number, "an event has no kind: left out")
@@ -152,7 +156,9 @@ class _Reader:
         header = self._header or {}
         if self._part and "node" in header:
             self._count_again(header["node"])
-        return Trace(self._whole(header), self.events, self._problems)
+        whole = self._whole(header)
+        assumed = frozenset(whole.keys() - header.keys())
+        return Trace(whole, self.events, self._problems, assumed)
 
     def _count_again(self, node: int) -> None:
         """The clock of one node's trace is the count of its events, over all parts."""

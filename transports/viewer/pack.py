@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from paxos_core.trace import RULES
+from paxos_core.trace.clean import ITEMS_MAX
 from transports.viewer.fields import dissect
 from transports.viewer.texts import clean
 
 TEXT_CHARACTERS_MAX: Final = 2000
-ITEMS_MAX: Final = 5000
-"""Of one list or object in an event."""
 DEPTH_MAX: Final = 6
 SAFE_INTEGER_MAX: Final = 2**53
 FRAME_BYTES_MAX: Final = 4096

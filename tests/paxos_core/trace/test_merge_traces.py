@@ -164,3 +164,43 @@ def test_one_alone_stays_as_it_is_and_none_is_no_trace() -> None:
     assert merge_traces([one]) is one
     with pytest.raises(ValueError, match="no trace"):
         merge_traces([])
+
+
+def test_a_run_that_is_given_twice_is_taken_once() -> None:
+    """The one file may be older: it goes less far."""
+    two = part(2, [event(2, 0)], began=10)
+    long, short = (part(1, [event(1, at) for at in range(n)], began=10) for n in (5, 3))
+    merged = merge_traces([short, two, deepcopy(long), long])
+    assert [e["at"] for e in merged.events if e["node"] == 1] == [0, 1, 2, 3, 4]
+    said = "a run of node 1 is given twice; it is taken once"
+    assert [problem.text for problem in merged.problems] == [said, said]
+    alone = merge_traces([long, deepcopy(long)])
+    assert (alone.header, alone.events) == (long.header, long.events)
+    assert [problem.text for problem in alone.problems] == [said]
+    assert long.problems == []
+
+
+def test_two_runs_that_begin_alike_are_two() -> None:
+    runs = [part(1, [event(1, 0), event(1, last)], began=10) for last in (1, 2)]
+    assert len(merge_traces(runs).events) == 4
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_file_without_a_header_is_asked_for_nothing(place: int) -> None:
+    traces = [part(1, [event(1, 0)], began=1e9), part(2, [event(2, 1)], began=1e9)]
+    for trace in traces:
+        trace.header |= {"stops": True, "nodes": [1, 2, 3]}
+    traces.insert(place, read_trace([]))
+    merged = merge_traces(traces)
+    said = ["a file, line 1: it has no header and no event: is this a trace?"]
+    assert [problem.text for problem in merged.problems] == said
+    assert (merged.header["unit"], merged.header["stops"]) == ("s", True)
+    assert merged.header["quorums"] == {"phase1": 2, "phase2": 2}
+    assert [e["at"] for e in merged.events] == [0, 1]
+
+
+def test_traces_in_other_units_are_said() -> None:
+    one, two = part(1, [event(1, 0)]), part(2, [event(2, 0)])
+    two.header["unit"] = "tick"
+    said = "the traces differ in their unit of time: times in one say nothing of another's"
+    assert [problem.text for problem in merge_traces([one, two]).problems] == [said]

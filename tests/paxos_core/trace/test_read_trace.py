@@ -109,6 +109,12 @@ def test_everything_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     trace = read_trace([HEADER, json.dumps(long)])
     assert len(trace.events[0]["text"]) == TEXT_CHARACTERS_MAX
     assert len(trace.events[0]["nodes"]) == ITEMS_MAX
+    assert [p.text for p in trace.problems] == [
+        "nodes has 20,000 entries: the first 5,000 are read"
+    ]
+    votes = {str(slot): None for slot in range(ITEMS_MAX + 1)}
+    trace = read_trace([HEADER, json.dumps({"kind": "start", "state": {"votes": votes}})])
+    assert trace.problems[0].text.startswith("state's votes has 5,001 entries: the first 5,000")
     monkeypatch.setattr(reading, "EVENTS_MAX", 3)
     monkeypatch.setattr(reading, "LINE_CHARACTERS_MAX", 100)
     trace = read_trace([HEADER[:90] + "}" * 20, *[START] * 9])

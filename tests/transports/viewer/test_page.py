@@ -134,6 +134,15 @@ def test_too_many_nodes_are_not_all_drawn() -> None:
     assert len(data_of(text)["header"]["nodes"]) == page.NODES_MAX
 
 
+def test_a_step_that_sends_too_much_is_cut_and_that_is_said() -> None:
+    maker = Maker(3)
+    sent = [{"id": f"1:{n}", "from": 1, "to": 2, "kind": "Learn"} for n in range(5_001)]
+    maker.event("tick", 1, sent=sent)
+    text = rendered(maker.lines())
+    assert len(data_of(text)["events"][0]["sent"]) == 5_000
+    assert problems_of(text) == ["line 2: sent has 5,001 entries: the first 5,000 are read"]
+
+
 @pytest.mark.parametrize(("ends_at", "said"), [(5.0, 0), (3.0, 1)])
 def test_a_node_whose_trace_ends_early_is_named(ends_at: float, said: int) -> None:
     header = {"trace": 1, "source": "", "nodes": [1, 2], "unit": "s", "began": 0}
