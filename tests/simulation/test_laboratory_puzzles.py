@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from paxos_core.acceptor import Acceptor
-from paxos_core.messages import HeartbeatAck, Promise
+from paxos_core.batch import encode_batch
+from paxos_core.checksum import checksum
+from paxos_core.messages import Accept, Accepted, HeartbeatAck, Promise
 from paxos_core.proposer import Proposer
 from paxos_core.ready import Outbox
 from paxos_core.replica import Replica
@@ -23,6 +25,7 @@ from paxos_core.testing.laboratory.allowance import Allowance
 from paxos_core.testing.laboratory.lights import ONE_PROPOSAL, ONE_VALUE
 from paxos_core.testing.laboratory.search import Report, Search
 from paxos_core.testing.script_node import ScriptError
+from paxos_core.types import make_ballot
 
 QUICK = ("one-ballot-two-values", "half-and-half", "blue-and-red")
 """Those whose proof takes seconds; the command proves the others."""
@@ -159,6 +162,20 @@ def test_an_answer_to_a_heartbeat_is_read_by_a_clock_alone() -> None:
     assert seen > 200
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_vote_counts_whenever_the_search_met_it_first(early: bool) -> None:
+    """Another run may have shown the Accepted before this run's Accept was ever seen."""
+    search = PUZZLES["blue-and-red"].proof()
+    ballot, red = make_ballot(9, 3), encode_batch([b"red"])
+    accept = Accept(ballot, 0, 0, checksum(red), red)
+    proposal = "sent", 3, 0, ballot, red, accept
+    votes = [("sent", node, ballot, 0, 0, Accepted(ballot, 0, 0)) for node in (2, 3)]
+    facts = [*votes, proposal] if early else [proposal, *votes]
+    blue_is_chosen = search._level[0] >> search._shift
+    assert not search._is_goal(blue_is_chosen)
+    assert search._is_goal(blue_is_chosen | sum(map(search._fact_bit, facts)))
+
+
 def timeless(replica: Replica) -> object:
     """Without what it has heard to be chosen, for which only a tick asks."""
     stop_clocks(replica)
@@ -175,6 +192,10 @@ def timeless(replica: Replica) -> object:
         ("blue-and-red", [], "campaign 1", "node 1 may not campaign in this puzzle"),
         ("blue-and-red", ["campaign 3"], "campaign 3", "node 3 may not campaign more than once"),
         ("blue-and-red", [], "crash 2", "node 2 may not crash in this puzzle"),
+        ("blue-and-red", ["campaign 03"], "campaign 3", "node 3 may not campaign more than once"),
+        ("blue-and-red", ["campaign 3"], "campaign 003", "node 3 may not campaign more than once"),
+        ("said-and-lost", ["crash 02", "restart 02"], "crash 2", "more than once"),
+        ("said-and-lost", ["propose 01 03"], "propose 001 3", "more than once"),
         ("said-and-lost", [], "hold 3", "no further disk may be held"),
         ("said-and-lost", ["crash 2", "restart 2"], "crash 2", "more than once"),
         ("one-ballot-two-values", [], "restart 3", "node 3 stays down"),

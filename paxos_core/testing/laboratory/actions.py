@@ -26,6 +26,7 @@ VERBS: Final = (*_ON_A_FRAME, *_ON_A_NODE, *_ON_A_CABLE, "propose", "tick", "sta
 def read_action(line: str, nodes: int) -> list[str]:
     """The words of an action of a cluster of `nodes`, which a script cluster obeys.
 
+    A number has one spelling in them, so that actions that are alike read alike.
     Raises `ScriptError` for anything else.
     """
     if len(line) > LINE_CHARACTERS_MAX:
@@ -53,7 +54,13 @@ def read_action(line: str, nodes: int) -> list[str]:
         _check_proposal(rest, nodes)
     else:
         raise ScriptError(f"no action {verb[:20]!r}; there are {', '.join(VERBS)}")
-    return words
+    numbers = 1 if verb == "propose" else len(rest)
+    return [verb, *map(_spell, rest[:numbers]), *rest[numbers:]]
+
+
+def _spell(word: str) -> str:
+    """A number without leading zeros; any other word as it is."""
+    return str(read_number(word)) if word.isdecimal() else word
 
 
 def _expect(holds: bool, form: str) -> None:
