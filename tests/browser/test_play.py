@@ -98,7 +98,7 @@ def control(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
-KEYS = {"prove", "again", "hint", "undo"}
+KEYS = {"prove", "again", "hint", "undo", "begin"}
 STEPS_TO = """
 (one) => {
   const kinds = 'a[href], button, input, select, summary, [tabindex="0"]';
@@ -347,6 +347,56 @@ def test_a_puzzle_that_is_opened_can_be_read(play: Play) -> None:
         "document.querySelector('.top').getBoundingClientRect().bottom]"
     )
     assert low <= top < 600
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_what_came_of_a_press_is_said_where_one_looks(play: Play, width: int) -> None:
+    page = play.open(width=width)
+    press(page, "puzzle:blue-and-red")
+    for name in ("campaign:3", "Deliver: Prepare from 3 to 2"):
+        press(page, name)
+        line = page.locator("#status")
+        assert line.inner_text()
+        assert line.evaluate(
+            """(one) => {
+              const { left, top, bottom } = one.getBoundingClientRect();
+              return [top + 8, bottom - 8].every((y) =>
+                one.contains(document.elementFromPoint(left + 20, y)));
+            }"""
+        )
+
+
+def test_what_a_puzzle_forbids_cannot_be_pressed(play: Play) -> None:
+    page = play.open()
+    press(page, "puzzle:blue-and-red")
+    refused = page.locator("#nodes button:disabled, #cables button:disabled").evaluate_all(
+        "all => Object.fromEntries(all.map((one) => [one.dataset.key, one.title]))"
+    )
+    cables = {key for key in refused if key.startswith("cable:")}
+    assert cables == {"cable:1-2", "cable:1-3", "cable:2-3"}
+    assert refused.keys() - cables == {
+        "campaign:1", "campaign:2", "propose:1",
+        *(f"{verb}:{node}" for verb in ("crash", "hold") for node in (1, 2, 3)),
+    }  # fmt: skip
+    assert refused["campaign:1"] == "Node 1 may not campaign in this puzzle"
+    assert refused["cable:1-2"] == "In a puzzle there is no 'cut': one thing at a time"
+    press(page, "campaign:3")
+    again = control(page, "campaign:3")
+    assert again.is_disabled()
+    assert again.get_attribute("title") == "Node 3 may not campaign more than once in this puzzle"
+    assert page.evaluate("document.activeElement.id") == "messages-title"
+    page.keyboard.press("u")
+    page.locator("[data-key='campaign:3']:enabled").wait_for()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_new_run_begins_at_the_top(play: Play, width: int) -> None:
+    page = play.open(width=width)
+    control(page, "begin").scroll_into_view_if_needed()
+    assert page.evaluate("scrollY") > 0
+    press(page, "begin")
+    assert page.evaluate("[scrollY, document.activeElement.id]") == [0, "nodes-title"]
+    walk(page, "campaign:1")
 
 
 def test_what_a_crashed_node_has_on_its_disk_is_shown(play: Play) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from paxos_core.testing.laboratory import PUZZLES, Laboratory
@@ -145,6 +147,27 @@ def test_a_proof_says_its_bounds_and_when_it_is_one() -> None:
     assert (report["complete"], report["found"]) == (True, None)
     assert report["states"] == report["states_in_all"] == puzzle.proof_states
     assert (report["goal"], report["allowance"]) == (puzzle.goal, puzzle.allowance.words)
+
+
+@pytest.mark.parametrize("name", PUZZLES)
+def test_what_is_said_to_be_forbidden_is_refused_and_nothing_else(name: str) -> None:
+    bench = Workbench()
+    assert bench.view()["forbidden"] == {}
+    bench.begin_puzzle(name)
+    forbidden = bench.view()["forbidden"]
+    assert {"cut", "heal", "hold 1"} <= forbidden.keys()
+    for verb, node in product(("campaign", "propose", "crash", "restart"), (1, 2, 3)):
+        bench = Workbench()
+        bench.begin_puzzle(name)
+        refused = ""
+        try:
+            bench.act(f"{verb} {node}{' blue' if verb == 'propose' else ''}")
+        except ScriptError as error:
+            refused = str(error)
+        if said := forbidden.get(f"{verb} {node}"):
+            assert refused == said
+        else:
+            assert "puzzle" not in refused
 
 
 def test_a_puzzle_allows_no_more_than_its_proof() -> None:

@@ -19,6 +19,9 @@ from paxos_core.testing.script_node import ScriptError
 from transports.viewer.play.view import view_of
 
 BRANCHES_MAX: Final = 12
+ONE_NODE_VERBS: Final = ("campaign", "propose", "crash", "restart", "hold")
+"""What a puzzle may let one node do, and another not, or not again."""
+CABLE_VERBS: Final = ("cut", "heal")
 SLICE_TRANSITIONS: Final = 10_000
 """Of a search, for each time it is asked to go on: some tenths of a second."""
 
@@ -185,7 +188,23 @@ class Workbench:
             "undone": branch.undone[::-1],
             "given": branch.given,
             "puzzle": self._puzzle_view(branch),
+            "forbidden": self._forbidden(),
         }
+
+    def _forbidden(self) -> dict[str, str]:
+        """Why the puzzle refuses what it would refuse now: by ``campaign 1``, or ``cut``."""
+        puzzle = self.branch.puzzle
+        if puzzle is None:
+            return {}
+        refused = {}
+        nodes = self.run.cluster.nodes
+        wanted = [f"{verb} {node}" for node in nodes for verb in ONE_NODE_VERBS]
+        for action in (*wanted, *CABLE_VERBS):
+            try:
+                puzzle.check_action(self.run, action)
+            except ScriptError as error:
+                refused[action] = str(error)
+        return refused
 
     def _puzzle_view(self, branch: Branch) -> dict[str, Any] | None:
         puzzle = branch.puzzle

@@ -39,11 +39,20 @@
 
   // Nodes
 
+  /** What a button's action does, or why the puzzle refuses it: then it cannot be pressed. */
+  function meaning(verb, refusal) {
+    return { title: refusal ? sentence(refusal) : MEANINGS[verb], disabled: Boolean(refusal) };
+  }
+
+  function sentence(text) {
+    return text[0].toUpperCase() + text.slice(1);
+  }
+
   /** One node, with what can be done to it. */
-  play.node = function (node, { act, drafts, puzzle }) {
+  play.node = function (node, { act, drafts, puzzle, forbidden }) {
     const id = node.id;
     const on = (verb, text) => button(`${verb}:${id}`, text, `${text}: node ${id}`,
-      () => act(`${verb} ${id}`), { title: MEANINGS[verb] });
+      () => act(`${verb} ${id}`), meaning(verb, forbidden[`${verb} ${id}`]));
     const tools = el('div', { class: 'row' });
     if (!node.up) {
       tools.append(on('restart', 'Restart'));
@@ -55,7 +64,7 @@
     const card = el('article', { class: `node ${node.up ? '' : 'down'}`, 'aria-labelledby': `n${id}` },
       el('h3', { id: `n${id}` }, `Node ${id}`, el('span', { class: 'role' }, roleOf(node))),
       facts(node), tools);
-    if (node.up && node.leads) card.append(proposal(id, drafts, act));
+    if (node.up && node.leads) card.append(proposal(id, drafts, act, forbidden[`propose ${id}`]));
     return card;
   };
 
@@ -93,14 +102,15 @@
       `Tick: node ${id}`, () => act(`tick ${id} ${Number(input.value) || 1}`), { title: MEANINGS.tick }));
   }
 
-  function proposal(id, drafts, act) {
+  function proposal(id, drafts, act, refusal) {
     const name = `command:${id}`;
     const usual = ['blue', 'green', 'red', 'amber', 'violet'][(id - 1) % 5];
     const input = el('input', { type: 'text', maxlength: 24, value: drafts.get(name) ?? usual,
-      'data-key': name, 'aria-label': `Command for node ${id} to propose`, autocomplete: 'off' });
+      'data-key': name, 'aria-label': `Command for node ${id} to propose`, autocomplete: 'off',
+      disabled: Boolean(refusal) });
     input.addEventListener('input', () => drafts.set(name, input.value));
     const form = el('form', { class: 'row joined' }, input, el('button', { 'data-key': `propose:${id}`,
-      'aria-label': `Propose: node ${id}`, title: MEANINGS.propose }, 'Propose'));
+      'aria-label': `Propose: node ${id}`, ...meaning('propose', refusal) }, 'Propose'));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       act(`propose ${id} ${input.value}`);
@@ -149,13 +159,13 @@
   }
 
   /** The cables, which can be cut and healed. */
-  play.cables = function (view, { act, puzzle }) {
+  play.cables = function (view, { act }) {
     return view.cables.map(({ ends: [a, b], cut }) => {
       const state = cut ? 'is cut' : 'is whole';
       const text = cut ? 'Heal' : 'Cut';
       const verb = cut ? 'heal' : 'cut';
       const tool = button(`cable:${a}-${b}`, text, `${text}: the cable between ${a} and ${b}`,
-        () => act(`${verb} ${a} ${b}`), { disabled: puzzle, title: MEANINGS[verb] });
+        () => act(`${verb} ${a} ${b}`), meaning(verb, view.forbidden[verb]));
       return el('li', { class: cut ? 'cable cut' : 'cable' }, `${a}\u2013${b} ${state} `, tool);
     });
   };

@@ -65,6 +65,7 @@
 
   function say(text, wrong = false) {
     $('status').textContent = text;
+    $('status').scrollTop = 0;
     $('status').classList.toggle('wrong', wrong);
   }
 
@@ -111,11 +112,20 @@
     });
   }
 
+  /** Begin it, and go to where one plays: the top of the page. */
+  async function beginRun(line) {
+    const before = view.branch;
+    await begin({ do: 'begin', line });
+    if (view.branch === before) return;
+    $('nodes-title').focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }
+
   /** Begin it, and go to what it asks for. */
   async function beginPuzzle(name) {
     await begin({ do: 'puzzle', name });
     if (view.puzzle?.name !== name) return;
-    $('puzzle').scrollIntoView({ block: 'nearest' });
+    $('puzzle').scrollIntoView({ block: 'start' });
     $('puzzle-title').focus({ preventScroll: true });
   }
 
@@ -157,8 +167,9 @@
       tool('redo', 'Do again (r)', () => goTo(view.actions.length + 1), view.actions.length === last),
       tool('fork', 'Branch (b)', () => change({ do: 'fork' }, () => `Run ${view.branch} is a copy of the run.`), false),
       tool('save', 'Save as a test', save, false));
-    $('nodes').replaceChildren(...view.nodes.map((node) => play.node(node, { act, drafts, puzzle })));
-    $('cables').replaceChildren(...play.cables(view, { act, puzzle }));
+    $('nodes').replaceChildren(...view.nodes.map((node) => play.node(node,
+      { act, drafts, puzzle, forbidden: view.forbidden })));
+    $('cables').replaceChildren(...play.cables(view, { act }));
     $('frames').replaceChildren(...play.frames(view, { act, puzzle, hide, setHide }));
     $('lights').replaceChildren(...view.lights.map((light) => play.light(light, goTo)));
     $('actions').replaceChildren(...play.actions(view, { goTo }));
@@ -214,7 +225,7 @@
     const same = find(key);
     if (same) return same.focus({ preventScroll: true });
     const id = key.split(':')[1];
-    (find(`restart:${id}`) ?? find(`campaign:${id}`) ?? $('messages-title')).focus();
+    (find(`restart:${id}`) ?? find(`campaign:${id}`) ?? $('messages-title')).focus({ preventScroll: true });
   }
 
   // Beginning
@@ -235,7 +246,7 @@
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       const out = [...form.querySelectorAll('input:checked')].map((box) => box.value);
-      begin({ do: 'begin', line: `cluster ${nodes.value}${out.length ? ` without=${out.join(',')}` : ''}` });
+      beginRun(`cluster ${nodes.value}${out.length ? ` without=${out.join(',')}` : ''}`);
     });
   }
 
