@@ -25,6 +25,7 @@
   const TEXT_MIN_WIDTH = 680;
   const TEXT_SHARE = 0.42;
   const CHARACTER = 6.75;
+  const LABEL_CHARACTER = 5.6;
 
   pv.Layout = class {
     /**
@@ -69,7 +70,18 @@
       const left = text ? this.width - this.textX - 8 : 0;
       /** So many characters of a row's text fit. */
       this.textLength = left < 90 ? 0 : Math.floor(left / CHARACTER);
-      this.labelLength = Math.floor((this.gap - 18) / 5.6);
+    }
+
+    /**
+     * So many characters of a label fit that ends at `x` with the arrow (`side` 1), begins there
+     * (-1), or has its middle there (0). It may lie over a lane, since its row has no other mark,
+     * but not over what is beside the lanes.
+     */
+    labelLength(x, side) {
+      const left = x - this.lanesX + 4;
+      const right = this.lanesX + this.gap * Math.max(1, this.nodes.length) - x;
+      const room = side === 0 ? 2 * Math.min(left, right) : side > 0 ? left : right;
+      return Math.floor(room / LABEL_CHARACTER);
     }
 
     /** Whether a step has a row of its own; with another filter, would have. */

@@ -48,14 +48,15 @@
       const cells = [
         ['role', this._role(state), 'role' in delta || ['start', 'crash', 'stop', 'end'].includes(event.kind) && here],
         ['promised', state.promised ?? '-', 'promised' in delta],
-        ['accepted', accepted(state, down), Boolean(delta.votes)],
+        ['accepted', accepted(state, down).join(''), Boolean(delta.votes), accepted(state, down)],
         ['chosen', down ? '-' : chosen(state), 'watermark' in delta || Boolean(delta.chosen)],
         ['disk', this._disk(node, step), false],
       ];
       return pv.el('tr', { class: `${here ? 'pv-here' : ''}${memory.status in pv.GONE ? ' pv-down' : ''}`, 'data-node': node },
         pv.el('th', { scope: 'row' }, String(node)),
-        ...cells.map(([name, text, changed]) => pv.el('td', { 'data-cell': name,
-          class: changed ? 'pv-changed' : null, title: title(text, changed) }, text)));
+        ...cells.map(([name, text, changed, [before, value, behind] = [text]]) => pv.el('td',
+          { 'data-cell': name, class: changed ? 'pv-changed' : null, title: title(text, changed) },
+          before, value ? pv.el('span', { class: 'pv-short' }, value) : null, behind)));
     }
 
     _role(state) {
@@ -80,16 +81,17 @@
     return `${text}${why}${changed ? ': changed at this step' : ''}`;
   }
 
+  /** The last vote in three parts, of which the middle one, its value, may be shown cut. */
   function accepted(state, down) {
     const slots = [...state.votes.keys()].sort(pv.compareSlots);
     if (slots.length === 0) {
       const known = !down && state.watermark !== null && String(state.watermark) !== '0';
-      return known ? `${FORGOTTEN} ${state.watermark}` : '-';
+      return [known ? `${FORGOTTEN} ${state.watermark}` : '-'];
     }
     const last = slots[slots.length - 1];
     const vote = state.votes.get(last);
     const more = slots.length > 1 ? ` +${slots.length - 1}` : '';
-    return `${last}: ${pv.cut(vote.value, 40)} (${vote.ballot})${more}`;
+    return [`${last}: `, pv.cut(vote.value, 40), ` (${vote.ballot})${more}`];
   }
 
   function chosen(state) {

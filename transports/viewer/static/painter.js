@@ -211,11 +211,12 @@
   /** What stands above an arrow's end: on its own row, so that no two meet. */
   function label(window_, span, { end, side, half }) {
     const { layout } = window_;
-    if (span.outcome === 'copied' || layout.labelLength < 5) return null;
+    if (span.outcome === 'copied') return null;
     const { message } = span.life;
-    const text = pv.arrowLabel(message, layout.labelLength);
+    const x = end.x - (half ? 0 : side * 9);
+    const text = pv.arrowLabel(message, layout.labelLength(x, half ? 0 : side));
     return pv.svg('text', { class: namesOf(window_, span, 'pv-label'), 'data-message': message.id,
-      x: end.x - (half ? 0 : side * 9), y: end.y - 7,
+      x, y: end.y - 7,
       'text-anchor': half ? 'middle' : side > 0 ? 'end' : 'start' }, text);
   }
 

@@ -212,6 +212,8 @@
     if (pv.isBallot(ballot)) parts.push(String(ballot));
     if (slot !== undefined) parts.push(`\u00b7 ${slot}`);
     else if (first !== undefined) parts.push(first === last ? `\u00b7 ${first}` : `\u00b7 ${first}\u2013${last}`);
+    const tight = parts.join(' ').replace(' \u00b7 ', '\u00b7');
+    if (parts.join(' ').length > length && tight.length <= length) return tight;
     while (parts.length > 1 && parts.join(' ').length > length) parts.pop();
     return pv.cut(parts.join(' '), length);
   };
