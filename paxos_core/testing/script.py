@@ -1,6 +1,6 @@
-"""A small cluster that obeys a script, and writes below each command what it did.
+"""A small cluster that obeys a script, and writes below each action what it did.
 
-The script is text. Lines that begin with ``>`` are commands, lines that begin
+The script is text. Lines that begin with ``>`` are actions, lines that begin
 with ``#`` explain, and everything else is output, which `run_script` replaces::
 
     > cluster 3            three nodes, 1 to 3; also: phase1=2 phase2=2 frame=512 keep=1 window=2
@@ -40,7 +40,7 @@ Make = Callable[..., ScriptCluster]
 
 
 def run_script(text: str) -> str:
-    """The script with fresh output. Raises `ScriptError` for a command it does not know."""
+    """The script with fresh output. Raises `ScriptError` for an action it does not know."""
     return _run(text, ScriptCluster)
 
 
@@ -49,7 +49,7 @@ def trace_script(text: str, source: str = "a script") -> Trace:
     lines: list[dict[str, Any]] = []
     _run(text, partial(TracedCluster, sink=lines.append, source=source))
     if not lines:
-        raise ScriptError("the first command is: cluster N")
+        raise ScriptError("the first action is: cluster N")
     return Trace(lines[0], lines[1:])
 
 
@@ -79,20 +79,20 @@ def _obey(
         numbers = {name: int(value) for name, value in settings.items()}
         return make(int(rest[0]), **numbers), []
     if cluster is None:
-        raise ScriptError("the first command is: cluster N")
+        raise ScriptError("the first action is: cluster N")
     return cluster, obey(cluster, words)
 
 
 def obey(cluster: ScriptCluster, words: list[str]) -> list[str]:
-    """Have `cluster` do one command, and say what it did.
+    """Have `cluster` do one action, and say what it did.
 
-    Raises `ScriptError` for no such command, or one that cannot be done; `ValueError`,
+    Raises `ScriptError` for no such action, or one that cannot be done; `ValueError`,
     `KeyError` or `IndexError` where a word of it is wrong or missing.
     """
     verb, *rest = words
     act = _verbs(cluster).get(verb)
     if act is None:
-        raise ScriptError(f"no command {verb!r}")
+        raise ScriptError(f"no action {verb!r}")
     act(rest)
     return cluster.take_output()
 

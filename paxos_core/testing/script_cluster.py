@@ -38,7 +38,7 @@ class Frame:
 
 
 class ScriptCluster:
-    """What `run_script` commands. Each command is a method; output gathers until taken.
+    """What `run_script` drives. Each action is a method; output gathers until taken.
 
     A laboratory with rules taken out is a subclass of it: what it changes stands
     under *Seams*.

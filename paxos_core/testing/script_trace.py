@@ -23,7 +23,7 @@ from paxos_core.trace.shape import header
 from paxos_core.trace.tracer import TracedLog
 from paxos_core.types import NodeId, Slot, WriteId
 
-UNIT: Final = "command"
+UNIT: Final = "action"
 
 
 class TracedCluster(ScriptCluster):
@@ -48,7 +48,7 @@ class TracedCluster(ScriptCluster):
         self._turn = 1
 
     def take_output(self) -> list[str]:
-        """As in any script; a command ends with it."""
+        """As in any script; an action ends with it."""
         self.recorder.settle()
         self._turn += 1
         return super().take_output()

@@ -36,7 +36,7 @@ def test_a_traced_script_sends_what_the_script_says(path: Path) -> None:
         for m in event.get("sent", ())
     ]
     assert sent == said(run_script(text))
-    assert trace.header["unit"] == "command"
+    assert trace.header["unit"] == "action"
     assert merge_traces([trace]) is trace
     assert len(list(to_shiviz(trace))) > 2
     known = texts(trace)

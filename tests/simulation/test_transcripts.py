@@ -31,14 +31,14 @@ def test_there_are_scripts():
 
 
 def test_an_unknown_command_is_named_with_its_line():
-    with pytest.raises(ScriptError, match="line 2: > dance 1: no command 'dance'"):
+    with pytest.raises(ScriptError, match="line 2: > dance 1: no action 'dance'"):
         run_script("> cluster 3\n> dance 1\n")
 
 
 @pytest.mark.parametrize(
     ("commands", "word"),
     [
-        ("campaign 1", "the first command is: cluster N"),
+        ("campaign 1", "the first action is: cluster N"),
         ("cluster 3\n> crash 1\n> tick 1", "node 1 is down"),
         ("cluster 3\n> restart 1", "node 1 is running"),
         ("cluster 3\n> deliver 1 -> 2", "nothing of the kind is on its way"),

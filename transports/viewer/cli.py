@@ -44,7 +44,8 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     """Make a page of a recorded run: step by step, what each node did, and why.
 
     RUN is a trace, as `paxos simulate --trace FILE` and `paxos node --trace FILE`
-    write them; several are those of the nodes of one cluster. A file that ends with
+    write them; several are those of the nodes of one cluster, and make one page
+    (node1-and-2-more.html). A file that ends with
     .script is a script for a small cluster: it is run. Without any RUN the page
     shows a story of our own. The page needs no network and no other file. Ends with 1
     for a RUN of which nothing can be shown; what else was wrong is said, on the page too.

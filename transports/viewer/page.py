@@ -55,7 +55,7 @@ def render_page(
 
 
 def pack_trace(trace: Trace) -> tuple[dict[str, Any], list[str]]:
-    """What `main.js` reads, and what could not be shown."""
+    """What `main.js` reads, and what a reader has to know: what could not be shown, and ends."""
     problems = _say_problems(trace.problems)
     events = mark_ends(trace).events
     problems += _say_who_ended(events)
@@ -153,6 +153,6 @@ def _notice(problems: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in problems)
     return (
-        '<section class="pv-problems" role="note" aria-label="What could not be shown">'
-        f"<strong>Not all of this trace could be shown.</strong><ul>{items}</ul></section>"
+        '<section class="pv-problems" role="note" aria-label="What to know about this trace">'
+        f"<strong>What to know about this trace</strong><ul>{items}</ul></section>"
     )

@@ -49,7 +49,8 @@ def read_runs(paths: Sequence[Path]) -> Run:
     if scripts:
         return Run([_read_script(paths[0])], paths[0].name, paths[0].stem, paths[0].parent)
     names = ", ".join(path.name for path in paths)
-    return Run([_read_file(path) for path in paths], names, paths[0].stem, paths[0].parent)
+    name = paths[0].stem + (f"-and-{len(paths) - 1}-more" if paths[1:] else "")
+    return Run([_read_file(path) for path in paths], names, name, paths[0].parent)
 
 
 def story(name: str = STORY) -> Trace:

@@ -151,6 +151,8 @@ def test_a_node_whose_trace_ends_early_is_named(ends_at: float, said: int) -> No
         Trace({**header, "node": node}, [{"step": 0, "at": at, "node": node, "kind": "tick"}])
         for node, at in ((1, ends_at), (2, 5.5))
     ]
-    problems = problems_of(render_page(traces, "two nodes"))
+    text = render_page(traces, "two nodes")
+    assert "could be shown" not in text.split("<main")[0]
+    problems = problems_of(text)
     assert len(problems) == said
     assert all("trace of node 1 ends at step 1:" in text for text in problems)

@@ -64,8 +64,8 @@ def test_the_traces_of_all_nodes_make_one_page(
         own = [event for event in whole.events if event.get("node") == node]
         lines = [{**whole.header, "node": node}, *own]
         Path(f"node{node}.trace").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    assert view(capsys, "node1.trace", "node2.trace") == (0, "node1.html\n", "")
-    text = Path("node1.html").read_text()
+    assert view(capsys, "node1.trace", "node2.trace") == (0, "node1-and-1-more.html\n", "")
+    text = Path("node1-and-1-more.html").read_text()
     assert "<h1>node1.trace, node2.trace</h1>" in text
     assert "alone" not in text.split("<main")[0]
     view(capsys, "node2.trace")
@@ -108,7 +108,7 @@ def test_it_opens_a_browser_only_where_that_is_wanted(
         (["run.trace", "-o", "run.trace"], 2, "that is the trace itself"),
         (["run.trace", "-o", "no/where.html"], 1, "no/where.html: No such file"),
         (["a.script", "run.trace"], 2, "a script is a whole run"),
-        (["bad.script"], 2, "line 2: > dance 1: no command 'dance'"),
+        (["bad.script"], 2, "line 2: > dance 1: no action 'dance'"),
         (["bytes.script"], 2, "this is no text in UTF-8"),
         (["run.trace", "--format", "pdf"], 2, "invalid value for '--format'"),
     ],
