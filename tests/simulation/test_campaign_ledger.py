@@ -14,6 +14,9 @@ from click.testing import CliRunner
 from teeth import BREAKS
 
 import paxos_core
+from paxos_core.testing import Options, SimulationFailure
+from paxos_core.testing.failure import Violation
+from transports.node.cli.simulate.campaign import describe_failure
 from transports.node.cli.simulate.code import code_digest
 from transports.node.cli.simulate.command import simulate as command
 from transports.node.cli.simulate.ledger import LEDGER_BYTES_MAX, LedgerFile
@@ -102,6 +105,9 @@ def test_a_failure_is_told_though_the_ledger_cannot_be_written(
     assert "cannot be written (No space left on device)" in done.stderr
 
 
+BROKEN = "seed 0, step 3: safety: two values\nreplay: paxos simulate --seed 0"
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     path = tmp_path / "ledger"
@@ -135,7 +141,17 @@ def change(ledger: Path, **values: Any) -> bytes:
         {"counts": [1]},
         {"failures": "seed"},
         {"failures": [1]},
-        {"failures": ["seed 0", "seed 1", "seed 2"]},
+        {"failures": [BROKEN, BROKEN]},
+        {"failures": ["x"]},
+        {"failures": [BROKEN.replace("seed 0,", "seed 2,")]},
+        {"failures": [BROKEN.replace("y:", "y:\x1b[2J")]},
+        {"failures": [BROKEN.replace("y:", "y:\u2028")]},
+        {"failures": [BROKEN + "\n9 seeds, all hold"]},
+        {"failures": ["9 seeds, all hold\n" + BROKEN]},
+        {"failures": [BROKEN.replace("safety", "safe\n9 seeds, all hold")]},
+        {"failures": [BROKEN + "; rm"]},
+        {"counts": {"crash\n9 seeds, all hold": 1}},
+        {"counts": {"x" * 81: 1}},
     ],
     ids=str,
 )
@@ -145,6 +161,30 @@ def test_numbers_that_no_campaign_gives_are_refused(ledger: Path, values: dict[s
     assert status == 2
     assert "no ledger of a campaign" in said
     assert ledger.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        BROKEN,
+        f"{BROKEN} --without loss\nminimised: {BROKEN} --drop 1,4 --commands 2",
+        "seed 1: its process died\nreplay: paxos simulate --seed 1 --core c",
+    ],
+)
+def test_a_failure_is_told_again(ledger: Path, failure: str):
+    change(ledger, failures=[failure])
+    status, said = run_command(f"--seeds 0:2 --ledger {ledger}")
+    assert status == 1
+    assert f"FAIL {failure}\n" in said
+
+
+def test_a_failure_of_several_lines_can_be_read_again(ledger: Path):
+    """An exception of the core has any text."""
+    raised = SimulationFailure(Options(1), 3, Violation("the core raises nothing", "one\ntwo\x1b"))
+    change(ledger, failures=[describe_failure(raised, None, shrink=False)])
+    status, said = run_command(f"--seeds 0:2 --ledger {ledger}")
+    assert status == 1
+    assert "nothing: one\\ntwo\\x1b\nreplay: paxos simulate --seed 1\n" in said
 
 
 def test_a_number_written_as_infinite_is_refused(ledger: Path):
@@ -215,8 +255,6 @@ def test_two_campaigns_do_not_keep_one_ledger(ledger: Path):
 
 
 def test_a_ledger_stays_claimed_when_it_is_replaced(tmp_path: Path, ledger: Path):
-    from paxos_core.testing import Options
-
     with LedgerFile(ledger, Options(0), 2) as kept:
         kept.save(kept.load())
         assert run_command(f"--seeds 0:2 --ledger {ledger}")[0] == 1

@@ -24,6 +24,7 @@ from paxos_core.testing.plan import (
     faults_of,
 )
 from transports.node.cli.simulate.campaign import run_campaign
+from transports.node.cli.simulate.drops import check_drop
 
 SEEDS = int(os.environ.get("PAXOS_SIMULATION_SEEDS", "2000"))
 STEPS_MIN = 1_000_000
@@ -219,6 +220,10 @@ def test_as_many_failures_are_shown_as_are_asked_for(failure: SimulationFailure)
         ("--seeds a:b", "is no span"),
         ("--seed -1", "-1"),
         ("--seed 1 --drop x", "'x' is no number"),
+        ("--seed 3 --drop 99999999999", "seed 3 has no fault 99999999999; there are 0, 1, 2"),
+        ("--seed 3 --drop 1,5", "seed 3 has no fault 5; there are 0, 1, 2"),
+        ("--seed 3 --drop 1000 --without crash", "seed 3 has no fault 1000"),
+        ("--seeds 3:5 --drop 1", "give --seed"),
         ("--seeds 0:5 --print", "give --seed"),
         ("--seeds 0:5 --trace x", "give --seed"),
         ("--seed 1 --print --trace x", "one of them"),
@@ -229,6 +234,13 @@ def test_wrong_use_is_refused(line: str, expected: str):
     status, said = run_command(line)
     assert status == 2
     assert expected in said
+
+
+@pytest.mark.parametrize("seconds", [None, 30])
+def test_every_fault_of_a_seed_may_be_left_out(seconds: int | None):
+    for seed in range(5):
+        faults = faults_of(Options(seed, seconds=seconds))
+        check_drop(Options(seed, drop=frozenset(f.index for f in faults), seconds=seconds), 1)
 
 
 # Rounds

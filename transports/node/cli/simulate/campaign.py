@@ -106,8 +106,15 @@ def describe_failure(
 ) -> str:
     """What broke and how it is repeated, and the least that still breaks it."""
     if not shrink:
-        return str(failure)
-    return f"{failure}\nminimised: {minimise(failure, make_core=make_core)}"
+        return _two_lines(failure)
+    return f"{_two_lines(failure)}\nminimised: {_two_lines(minimise(failure, make_core=make_core))}"
+
+
+def _two_lines(failure: SimulationFailure) -> str:
+    """As its text is, though an exception that the core raised may have lines of its own."""
+    told, _, command = str(failure).rpartition("\n")
+    told = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in told)
+    return f"{told}\n{command}"
 
 
 def run_campaign(

@@ -107,6 +107,7 @@ def simulate(
       paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
     from paxos_core.testing import Options
+    from transports.node.cli.simulate.drops import check_drop
     from transports.node.cli.simulate.meter import Meter
 
     chosen = read_seeds(seed, seeds)
@@ -120,6 +121,7 @@ def simulate(
         seconds=seconds,
         core=core,
     )
+    check_drop(base, len(chosen))
     if shows or trace is not None:
         if shows and trace is not None:
             raise Misuse("give --print for text or --trace for a file, one of them")

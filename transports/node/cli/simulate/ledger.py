@@ -23,6 +23,14 @@ FORMATS_WITHOUT_CODE: Final = ("paxos simulate, ledger 1",)
 LEDGER_BYTES_MAX: Final = 16 << 20
 NUMBER_MAX: Final = (1 << 63) - 1
 COMMAND: Final = re.compile(r"paxos simulate --seed \d+( --[a-z]+ [a-z0-9,]+)*", re.ASCII)
+FAILURE: Final = re.compile(
+    rf"seed (\d+)(?:, step \d+)?: .+\nreplay: {COMMAND.pattern}"
+    rf"(?:\nminimised: seed \d+, step \d+: .+\nreplay: {COMMAND.pattern})?",
+    re.ASCII,
+)
+"""As `campaign.describe_failure` has it."""
+NAME_CHARACTERS_MAX: Final = 80
+"""Of what is counted."""
 _NUMBERS: Final = ("seeds", "steps", "units")
 
 
@@ -37,6 +45,7 @@ class LedgerFile:
         self._path = path
         self._asked = asked
         self._options = base.command()
+        self._first_seed = base.seed
         self._code = code_digest(base.core)
         self._fd = -1
         self._is_new = False
@@ -116,7 +125,7 @@ class LedgerFile:
 
     def _read(self, document: Any) -> Totals:
         self._check_origin(document)
-        totals = read_totals(document)
+        totals = read_totals(document, self._first_seed)
         if totals.seeds > self._asked:
             raise Misuse(
                 f"{self._path}: the ledger has {counted(totals.seeds, 'seed')} already, which is "
@@ -212,22 +221,40 @@ def _words(command: str) -> dict[str, str]:
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def read_totals(document: Any) -> Totals:
-    """Those in the ledger's JSON. Raises `ValueError`, `TypeError` or `KeyError`."""
+def read_totals(document: Any, first_seed: int) -> Totals:
+    """Those in the ledger's JSON, of seeds from `first_seed` on.
+
+    Raises `ValueError`, `TypeError` or `KeyError`.
+    """
     counts, failures = document["counts"], document["failures"]
     if not (isinstance(counts, dict) and isinstance(failures, list)):
         raise TypeError("no table, or no list")
     numbers = {name: _number(document[name]) for name in _NUMBERS}
-    if not all(type(failure) is str for failure in failures):
-        raise TypeError("no text")
-    if len(failures) > numbers["seeds"]:
-        raise ValueError("more failures than seeds")
+    _check_failures(failures, range(first_seed, first_seed + numbers["seeds"]))
     return Totals(
         **numbers,
         seconds=_seconds(document["processor_seconds"]),
-        counts=Counter({name: _number(count) for name, count in counts.items()}),
+        counts=Counter({_name(name): _number(count) for name, count in counts.items()}),
         failures=list(failures),
     )
+
+
+def _check_failures(failures: list[Any], seeds: range) -> None:
+    """They will be printed: each as this program writes it, of a seed that was run, and once."""
+    found = set()
+    for failure in failures:
+        known = FAILURE.fullmatch(failure)
+        if known is None or not all(line.isprintable() for line in failure.split("\n")):
+            raise ValueError("no failure of a seed")
+        found.add(int(known[1]))
+    if len(found) < len(failures) or not all(seed in seeds for seed in found):
+        raise ValueError("a failure of another seed, or one twice")
+
+
+def _name(name: str) -> str:
+    if not name.isprintable() or len(name) > NAME_CHARACTERS_MAX:
+        raise ValueError("no name of what is counted")
+    return name
 
 
 def _number(value: Any) -> int:
