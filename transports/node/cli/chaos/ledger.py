@@ -117,10 +117,15 @@ class Ledger:
             ) from error
 
     def read(self, seed: int | None) -> None:
-        """What is there already. Raises `Misuse` if it is of another campaign, and `Failure`."""
+        """What is there already.
+
+        Raises `Misuse` if it is of another campaign or damaged, and `Failure` from the disk.
+        """
         path = self.folder / NAME
         lines = _read_lines(path)
-        head = lines[0] if lines else {}
+        if not lines:
+            raise Misuse(f"--save: {path} is empty: remove it, or name a new folder")
+        head = lines[0]
         for name, asked in self._head.items():
             if name not in head or head[name] != asked:
                 raise Misuse(
@@ -138,7 +143,10 @@ class Ledger:
             try:
                 self._count(line)
             except ValueError as error:
-                raise Failure(f"{path}, line {number}: no verdict of a run ({error})") from error
+                raise Misuse(
+                    f"--save: {path}, line {number}: no verdict of a run ({error}); "
+                    "remove the line, or name a new folder"
+                ) from error
 
     def begin(self) -> None:
         """The first line of a new one. Raises `Failure`."""
@@ -152,26 +160,31 @@ def describe(wish: Wish) -> dict[str, Any]:
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """Raises `Failure`. A last line that was cut off is removed: its run has to be done again."""
+    """Raises `Misuse` and `Failure`.
+
+    A last line that was cut off is removed: its run has to be done again.
+    """
     try:
         if path.stat().st_size > LEDGER_BYTES_MAX:
-            raise Failure(f"{path}: over {LEDGER_BYTES_MAX >> 20} MiB is no ledger")
+            raise Misuse(f"--save: {path}: over {LEDGER_BYTES_MAX >> 20} MiB is no ledger")
         data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
+        whole = data[: data.rfind(b"\n") + 1] or data
+        found = [_read_line(path, *line) for line in enumerate(whole.splitlines(), 1)]
         if len(whole) < len(data):
             os.truncate(path, len(whole))
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
-    found = []
-    for number, text in enumerate(whole.splitlines(), 1):
-        try:
-            line = json.loads(text, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            raise Failure(f"{path}, line {number}: not JSON; name a new folder") from error
-        if not isinstance(line, dict):
-            raise Failure(f"{path}, line {number}: not an object; name a new folder")
-        found.append(line)
     return found
+
+
+def _read_line(path: Path, number: int, text: bytes) -> dict[str, Any]:
+    try:
+        line = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise Misuse(f"--save: {path}, line {number}: not JSON; name a new folder") from error
+    if not isinstance(line, dict):
+        raise Misuse(f"--save: {path}, line {number}: not an object; name a new folder")
+    return line
 
 
 def _refuse(constant: str) -> None:

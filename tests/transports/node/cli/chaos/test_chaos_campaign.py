@@ -197,8 +197,29 @@ def test_a_ledger_that_is_none_says_where(tmp_path: Path, line: str, expected: s
     go(folder, 3, Runs())
     with open(folder / NAME, "a", encoding="utf-8") as file:
         file.write(line + "\n")
-    with pytest.raises(Failure, match=expected):
+    with pytest.raises(Misuse, match=expected):
         opened(make_wish(folder))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "ledger.jsonl is empty: remove it, or name a new folder"),
+        ("{}", "with transport None"),
+        ("no lines of ours", "line 1: not JSON"),
+        ("{\n{}\n", "line 1: not JSON"),
+        ("{}\n{\n{}\n{", "line 2: not JSON"),
+    ],
+)
+def test_a_damaged_ledger_is_wrong_use_and_stays_as_it_is(
+    paxos, tmp_path: Path, content: str, expected: str
+) -> None:
+    (tmp_path / NAME).write_text(content)
+    result = paxos("chaos", "--runs", 1, "--seconds", 1, "--save", tmp_path)
+    assert result.status == 2
+    assert result.complaint.startswith("--save: ")
+    assert expected in result.complaint
+    assert (tmp_path / NAME).read_text() == content
 
 
 @pytest.mark.parametrize(
@@ -235,7 +256,7 @@ def test_a_line_that_no_run_wrote_is_refused(
     head, line = (folder / NAME).read_text().splitlines()
     line = json.dumps(json.loads(line) | changed)
     (folder / NAME).write_text(f"{head}\n{line}\n")
-    with pytest.raises(Failure, match=f"line 2: .*{expected}"):
+    with pytest.raises(Misuse, match=f"line 2: .*{expected}"):
         opened(make_wish(folder))
 
 
@@ -271,7 +292,7 @@ def test_a_seed_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     go(folder, 1, Runs())
     lines = (folder / NAME).read_text().splitlines()
     (folder / NAME).write_text("\n".join([*lines, lines[-1], ""]))
-    with pytest.raises(Failure, match="seed 7 is there twice"):
+    with pytest.raises(Misuse, match="seed 7 is there twice"):
         opened(make_wish(folder))
 
 
@@ -284,9 +305,6 @@ def test_another_campaigns_folder_is_refused(tmp_path: Path) -> None:
         opened(make_wish(folder), 8)
     with pytest.raises(Misuse, match="no campaign's; name a new folder"):
         opened(make_wish(tmp_path))
-    (folder / NAME).write_text("")
-    with pytest.raises(Misuse, match="with transport None"):
-        opened(make_wish(folder))
 
 
 def command(*words: object) -> list[str]:
