@@ -34,8 +34,9 @@ from transports.bench.wire import Message, parse, run_worker, say
 COMMAND_BYTES_MAX: Final = 1200
 WARM_UP: Final = 500
 END_SECONDS: Final = 5.0
-FOLLOWER_SECONDS: Final = 5.0
-"""How much longer followers run: their costs are read when the leader is done."""
+SPARE_SECONDS: Final = 60.0
+"""Nodes are ended when the load is done. By themselves they end only if that never happens, and
+not before a slow machine has read what they cost."""
 
 
 class PxFailed(Exception):
@@ -49,11 +50,13 @@ def run_job(setup: Message, job: Job) -> Message:
     with tempfile.TemporaryDirectory(prefix="paxos-px-") as base, ExitStack() as stack:
         latencies = Path(base, "latencies")
         election = float(setup["election_seconds"])
-        words = _load_words(job, job.load.outstanding, latencies) + _length(job, election)
-        leader = _start(stack, setup, 1, words)
+        length = election + job.warm_seconds + job.seconds + SPARE_SECONDS
+        words = ["--seconds", str(length)]
+        load = _load_words(job, job.load.outstanding, latencies)
+        leader = _start(stack, setup, 1, [*words, *load])
         for node in sorted(map(int, setup["members"])):
             if node != 1:
-                _start(stack, setup, node, _length(job, election, FOLLOWER_SECONDS))
+                _start(stack, setup, node, words)
         assert leader.stdin is not None
         assert leader.stdout is not None
         _expect(leader.stdout, "ready")
@@ -64,11 +67,6 @@ def run_job(setup: Message, job: Job) -> Message:
         say({"measured": {}})
         said = parse(leader.stdout.readline().encode())
         return _result(said, latencies)
-
-
-def _length(job: Job, election_seconds: float, more_seconds: float = 0.0) -> list[str]:
-    seconds = election_seconds + job.warm_seconds + job.seconds + more_seconds
-    return ["--seconds", str(seconds)]
 
 
 def _load_words(job: Job, outstanding: int, latencies: Path) -> list[str]:
