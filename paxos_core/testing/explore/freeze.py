@@ -39,10 +39,11 @@ def stop_clocks(replica: Replica) -> None:
     catchup._turn %= max(1, len(catchup._peers))
     catchup._patience = 0
     catchup._progress = (replica._learner.watermark, len(catchup._buffer))
-    _renumber_writes(replica, replica._outbox)
+    renumber_writes(replica, replica._outbox)
 
 
-def _renumber_writes(replica: Replica, outbox: Outbox) -> None:
+def renumber_writes(replica: Replica, outbox: Outbox) -> None:
+    """Count write numbers from the last one that is on stable storage."""
     acceptor = replica._acceptor
     if acceptor._run_gate is None or acceptor._run_gate != outbox.gate:
         # Whatever is voted for next begins another run.

@@ -11,9 +11,16 @@ search ends when it has seen everything within those bounds, and then nothing wa
   So no way to the goal is missed, and none is shorter than the shortest found, copies not
   counted; that one is played in a laboratory before it is told, with the copies it needs.
 * A state is what the nodes are, what was sent, and what a judge was told. Two states are
-  taken for one only if all that is the same. `stop_clocks` takes out what only time
-  reads, and time does not pass in a puzzle.
+  taken for one only if all that is the same, every field of a replica, but for what
+  `NodeStates` takes out: the time-outs drawn, how many writes are finished, and of
+  messages that are alike and wait for the same write all but one, since copies are free.
+* A proof asks whether there is a way, not for the shortest. So whatever a node would send
+  without changing, it sends at once: what can arrive only grows, and whatever could have
+  followed without it still can. `_settle` does that, and states are far fewer.
 * None of this relies on a rule of the protocol, so a core that lacks one is searched alike.
+  It does rely on this: what a node does follows from its replica's fields, its disk and
+  its input, not from a drawn time-out or from the absolute number of a write; and no
+  time passes.
 """
 
 from __future__ import annotations
@@ -29,7 +36,7 @@ from paxos_core.testing.laboratory.allowance import Allowance
 from paxos_core.testing.laboratory.judges import JUDGES
 from paxos_core.testing.laboratory.laboratory import Laboratory
 from paxos_core.testing.laboratory.lights import Judge, Lights
-from paxos_core.testing.laboratory.states import SILENT, Fact, Frame, NodeStates, Notes
+from paxos_core.testing.laboratory.states import Fact, Frame, NodeStates, Notes
 from paxos_core.types import NodeId
 
 STATES_MAX: Final = 3_000_000
@@ -61,19 +68,27 @@ class Report:
     """There are no other states."""
     ended: bool = False
     path: list[str] | None = None
-    """The shortest way to the goal, as actions, if there is one."""
+    """A way to the goal, as actions, if there is one; the shortest if that was asked for."""
 
 
 class Search:
     """One search. `advance` does a slice of it; `report` is how far it has come.
 
-    `start` is where it begins, and `goal` the name of the light that is to turn red.
+    `start` is where it begins, and `goal` the name of the light that is to turn red. With
+    `shortest` the way that it finds is the shortest; without, there are far fewer states.
     """
 
     def __init__(
-        self, start: Laboratory, goal: str, allowance: Allowance, states_max: int = STATES_MAX
+        self,
+        start: Laboratory,
+        goal: str,
+        allowance: Allowance,
+        states_max: int = STATES_MAX,
+        *,
+        shortest: bool = True,
     ) -> None:
         self._start = start
+        self._shortest = shortest
         self._states_max = states_max
         self._judge: type[Judge] = next(judge for judge in JUDGES if judge.name == goal)
         self._down = allowance.down
@@ -96,7 +111,9 @@ class Search:
         self._done: list[dict[tuple[int, int | str], Done]] = [{} for _ in nodes]
         self._deaf: list[dict[int, Bits]] = [{} for _ in nodes]
         """For each node and each of its states: the frames known to change nothing."""
-        first = self._first()
+        self._answers: list[dict[tuple[int, Bits], Bits]] = [{} for _ in nodes]
+        """For each node, a state of it and what can arrive: what that has it send unchanged."""
+        first = self._settle(self._first())
         self._parents: dict[State, State] = {first: first}
         self._level = [first]
         self._next: list[State] = []
@@ -113,8 +130,7 @@ class Search:
         for fact in notes.facts():
             happened |= self._fact_bit(fact)
         for frame in run.cluster.frames:
-            if frame.kind not in SILENT:
-                happened |= self._frame_bit((frame.source, frame.target, frame.data))
+            happened |= self._frame_bit((frame.source, frame.target, frame.data))
         state = happened << self._shift
         for index, nodes in enumerate(self._nodes):
             state |= nodes.first << _LOCAL_BITS * index
@@ -165,7 +181,36 @@ class Search:
             number = state >> at & _LOCAL_MASK
             rest = state & ~(_LOCAL_MASK << at)
             for after, new in self._moves(index, node, number, happened):
-                yield rest | after << at | new << self._shift, new
+                yield self._settle(rest | after << at | new << self._shift), new
+
+    def _settle(self, state: State) -> State:
+        """`state`, after everything that only sends: no node changes, no judge is told."""
+        happened, before = state >> self._shift, -1
+        while not self._shortest and happened != before:
+            before = happened
+            for index, node in enumerate(self._ids):
+                number = state >> _LOCAL_BITS * index & _LOCAL_MASK
+                happened |= self._answered(index, number, happened & self._to[node])
+        return state | happened << self._shift
+
+    def _answered(self, index: int, number: int, frames: Bits) -> Bits:
+        """What a node sends and stays as it is, for whatever of `frames` arrives."""
+        known = self._answers[index].get((number, frames))
+        if known is None:
+            known = 0
+            for _, new in self._silent(index, number, frames):
+                known |= new
+            self._answers[index][number, frames] = known
+        return known
+
+    def _silent(self, index: int, number: int, frames: Bits) -> Iterator[tuple[int, Bits]]:
+        """Each of `frames` that only has the node send, and what it sends."""
+        for frame in bits_of(frames & ~self._deaf[index].get(number, 0)):
+            after, new = self._done[index].get((number, frame)) or self._deliver(
+                index, number, frame
+            )
+            if after == number and not new & self._judged:
+                yield frame, new
 
     def _moves(self, index: int, node: NodeId, number: int, happened: Bits) -> Iterator[Done]:
         done = self._done[index]
@@ -269,14 +314,11 @@ class Search:
 
     def _lines(self, state: State) -> list[str]:
         """The actions that lead from the start to `state`."""
-        steps: list[Step] = []
-        while (before := self._parents[state]) != state:
-            steps.append(self._step_between(before, state))
-            state = before
+        steps = self._steps_to(state)
         run = Laboratory(self._start.setup, self._start.actions)
         before_now = len(run.actions)
         left = Counter(step for step in steps if step[0] == "deliver")
-        for step in reversed(steps):
+        for step in steps:
             verb, node, what = step
             if verb != "deliver":
                 run.act(f"{verb} {node}" + (f" {what}" if verb == "propose" else ""))
@@ -289,7 +331,43 @@ class Search:
             left[step] -= 1
         return run.actions[before_now:]
 
-    def _step_between(self, before: State, after: State) -> Step:
+    def _steps_to(self, state: State) -> list[Step]:
+        """The steps from the start to `state`; of those that only send, what later ones need."""
+        steps: list[Step] = []
+        wanted: Bits = 0
+        while True:
+            before = self._parents[state]
+            step, arrived, unsettled = (
+                (None, 0, self._first()) if before == state else self._between(before, state)
+            )
+            for number, new in reversed(list(self._settling(unsettled))):
+                if new & wanted:
+                    wanted = wanted & ~new | 1 << number
+                    steps.append(self._arrival(number))
+            if step is None:
+                return steps[::-1]
+            wanted |= arrived
+            steps.append(step)
+            state = before
+
+    def _settling(self, state: State) -> Iterator[tuple[int, Bits]]:
+        """What `_settle` does to `state`, one by one: what arrives, and what is sent then."""
+        happened, before = state >> self._shift, -1
+        while not self._shortest and happened != before:
+            before = happened
+            for index, node in enumerate(self._ids):
+                number = state >> _LOCAL_BITS * index & _LOCAL_MASK
+                for frame, new in self._silent(index, number, happened & self._to[node]):
+                    if new & ~happened:
+                        yield frame, new & ~happened
+                    happened |= new
+
+    def _arrival(self, number: int) -> Step:
+        _, node, data = self._frames[number]
+        return "deliver", node, data
+
+    def _between(self, before: State, after: State) -> tuple[Step, Bits, State]:
+        """The step from `before` to `after`, what had to arrive, and what is not settled yet."""
         happened = before >> self._shift
         for index, node in enumerate(self._ids):
             at = _LOCAL_BITS * index
@@ -298,10 +376,12 @@ class Search:
             done = self._done[index]
             for frame in bits_of(happened & self._to[node]):
                 known = done.get((number, frame))
-                if known and rest | known[0] << at | known[1] << self._shift == after:
-                    return "deliver", node, self._frames[frame][2]
+                unsettled = known and rest | known[0] << at | known[1] << self._shift
+                if unsettled and self._settle(unsettled) == after:
+                    return self._arrival(frame), 1 << frame, unsettled
             for token, verb, what in self._own_moves(index, node, number, happened):
                 known = done.get((number, f"{verb} {what}"))
-                if known and rest | known[0] << at | (known[1] | token) << self._shift == after:
-                    return verb, node, what
+                unsettled = known and rest | known[0] << at | (known[1] | token) << self._shift
+                if unsettled and self._settle(unsettled) == after:
+                    return (verb, node, what), 0, unsettled
         raise AssertionError("no step leads from the one state to the other")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from paxos_core.durable import (
     DurableState,
@@ -18,16 +18,13 @@ from paxos_core.durable import (
     Voted,
     encode_record,
 )
+from paxos_core.election import Election
 from paxos_core.errors import Poisoned
 from paxos_core.messages import Accept, Accepted, Message
 from paxos_core.ready import Decided, Event, Outbox
-from paxos_core.testing.explore.freeze import freeze, stop_clocks
+from paxos_core.testing.explore.freeze import freeze, renumber_writes
 from paxos_core.testing.script_node import ScriptNode
 from paxos_core.types import NodeId
-
-SILENT: Final = frozenset({"HeartbeatAck"})
-"""Kinds of message that are left out: only a leader's clock reads an answer to a heartbeat,
-and in a puzzle no time passes."""
 
 Frame = tuple[NodeId, NodeId, bytes]
 """From, to, and the bytes."""
@@ -109,11 +106,7 @@ class NodeStates:
             # It stops itself, as in the laboratory.
             if node.replica is not None:
                 node.crash()
-        frames = [
-            (source, to, node.codec.encode(message))
-            for source, to, message in notes.frames
-            if type(message).__name__ not in SILENT
-        ]
+        frames = [(source, to, node.codec.encode(message)) for source, to, message in notes.frames]
         return Outcome(self._number(node), frames, list(notes.facts()))
 
     def _number(self, node: ScriptNode) -> int:
@@ -122,7 +115,8 @@ class NodeStates:
         if replica is not None:
             shift = replica._outbox._persisted
             node.held = [(write - shift, *rest) for write, *rest in node.held]  # type: ignore[misc]
-            stop_clocks(replica)
+            renumber_writes(replica, replica._outbox)
+            _forget_draws(replica._election)
             _forget_copies(replica._outbox)
         held = tuple((w, tuple(map(encode_record, r)), c) for w, r, c in node.held)
         key = freeze(replica), tuple(node.disk), held, node.holding, tuple(node.commands)
@@ -148,6 +142,13 @@ def _act(node: ScriptNode, verb: str, what: Any) -> None:
             node.sync()
         case _:
             raise AssertionError(verb)
+
+
+def _forget_draws(election: Election) -> None:
+    """What was drawn for a time-out, which only a tick looks at. Nothing else is taken out of
+    an election: who has answered is kept, though nothing but time should ask for it.
+    """
+    election._jitter.state = election._timeout_ticks = 0
 
 
 def _forget_copies(outbox: Outbox) -> None:
