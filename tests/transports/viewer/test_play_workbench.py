@@ -133,7 +133,9 @@ def test_a_proof_goes_on_slice_by_slice() -> None:
     first = bench.prove("blue-and-red")
     second = bench.prove("blue-and-red")
     assert 0 < first["states"] < second["states"]
-    assert bench.prove("blue-and-red", anew=True)["states"] == first["states"]
+    assert bench.prove("blue-and-red", run=1)["states"] == first["states"]
+    with pytest.raises(ScriptError, match="this proof was stopped"):
+        bench.prove("blue-and-red", run=0)
     assert first["found"] is None
 
 

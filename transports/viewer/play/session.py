@@ -83,7 +83,17 @@ class Prove(Request, tag="prove"):
     """Go on with the proof that it cannot be done with the rule on."""
 
     name: str
-    anew: bool = False
+    page: int = 0
+    """Whose proof it is: a number that the page chose for itself."""
+    run: int = 0
+    """Which of that page's proofs, each higher than the last."""
+
+
+class Stop(Request, tag="stop"):
+    """Stop the proof that the page began, and forget what it knew."""
+
+    page: int
+    run: int
 
 
 class Save(Request, tag="save"):
@@ -91,7 +101,7 @@ class Save(Request, tag="save"):
 
 
 AnyRequest = (
-    Look | Begin | BeginPuzzle | Act | GoTo | Fork | Select | Close | Hint | Prove | Save
+    Look | Begin | BeginPuzzle | Act | GoTo | Fork | Select | Close | Hint | Prove | Stop | Save
 )  # fmt: skip
 _decoder: Final = msgspec.json.Decoder(AnyRequest)
 
@@ -125,7 +135,8 @@ class Session:
             Select: lambda asked: self._change(asked, lambda: self._bench.select(asked.number)),
             Close: lambda asked: self._change(asked, lambda: self._bench.close(asked.number)),
             Hint: lambda asked: {"hint": self._bench.hint(asked.number)},
-            Prove: lambda asked: {"report": self._bench.prove(asked.name, anew=asked.anew)},
+            Prove: lambda asked: {"report": self._bench.prove(asked.name, asked.page, asked.run)},
+            Stop: self._stop,
             Save: lambda asked: {"name": FILE_NAME, "text": self._bench.save()},
         }
 
@@ -153,6 +164,10 @@ class Session:
             ],
             "puzzles": [describe_puzzle(puzzle) for puzzle in PUZZLES.values()],
         }
+
+    def _stop(self, asked: Stop) -> dict[str, Any]:
+        self._bench.stop_proof(asked.page, asked.run)
+        return {}
 
     def _change(self, asked: Request, act: Callable[[], None]) -> dict[str, Any]:
         act()

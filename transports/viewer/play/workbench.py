@@ -1,29 +1,30 @@
 """What one page works with: runs side by side, a step back and forth in each, puzzles.
 
-Pure, and bounded: so many branches, so many actions in each, one search at a time.
+Bounded: so many branches, so many actions in each, one search at a time. Pure, but for
+the clock that tells whether the page that began a search has left.
 Every method that cannot do what it is asked raises `ScriptError`, and then nothing
 has changed.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from paxos_core.testing.laboratory.laboratory import Laboratory
 from paxos_core.testing.laboratory.puzzles import PUZZLES, Puzzle
 from paxos_core.testing.laboratory.saved import save_as_test
-from paxos_core.testing.laboratory.search import Report, Search
 from paxos_core.testing.laboratory.setup import Setup, read_setup
 from paxos_core.testing.script_node import ScriptError
+from transports.viewer.play.proofs import Proofs
 from transports.viewer.play.view import view_of
 
 BRANCHES_MAX: Final = 12
 ONE_NODE_VERBS: Final = ("campaign", "propose", "crash", "restart", "hold")
 """What a puzzle may let one node do, and another not, or not again."""
 CABLE_VERBS: Final = ("cut", "heal")
-SLICE_TRANSITIONS: Final = 10_000
-"""Of a search, for each time it is asked to go on: some tenths of a second."""
 
 
 @dataclass(slots=True)
@@ -48,10 +49,10 @@ class Branch:
 class Workbench:
     """The branches of one page, one of which is on the table."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._branches: dict[int, Branch] = {}
         self._last = 0
-        self._search: tuple[str, Search] | None = None
+        self._proofs = Proofs(clock)
         self.begin(Setup())
 
     # Which run
@@ -163,18 +164,15 @@ class Workbench:
             raise ScriptError("there is no such hint")
         return puzzle.hints[number]
 
-    def prove(self, name: str, *, anew: bool = False) -> dict[str, Any]:
+    def prove(self, name: str, page: int = 0, run: int = 0) -> dict[str, Any]:
         """Go on with the proof that puzzle `name` cannot be solved with its rule on, a slice
-        at a time; `anew` begins it again.
+        at a time; see `Proofs` for whose it is.
         """
-        puzzle = self._puzzle(name)
-        if self._search is None or self._search[0] != name or anew:
-            self._search = name, puzzle.proof()
-        report = self._search[1].advance(SLICE_TRANSITIONS)
-        if report.ended:
-            # What it knows takes memory; the report is all that is asked for from now on.
-            self._search = None
-        return _report(puzzle, report)
+        return self._proofs.go_on(self._puzzle(name), page, run)
+
+    def stop_proof(self, page: int = 0, run: int = 0) -> None:
+        """Stop it, and forget what it knew."""
+        self._proofs.stop(page, run)
 
     # What the page shows
 
@@ -243,18 +241,4 @@ def _branch(branch: Branch) -> dict[str, Any]:
         "actions": len(branch.actions),
         "parent": branch.parent,
         "puzzle": None if branch.puzzle is None else branch.puzzle.title,
-    }
-
-
-def _report(puzzle: Puzzle, report: Report) -> dict[str, Any]:
-    return {
-        "goal": puzzle.goal,
-        "allowance": puzzle.allowance.words,
-        "states": report.states,
-        "transitions": report.transitions,
-        "depth": report.depth,
-        "complete": report.complete,
-        "ended": report.ended,
-        "found": report.path,
-        "states_in_all": puzzle.proof_states,
     }

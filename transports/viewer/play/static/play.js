@@ -15,6 +15,9 @@
   let puzzles = [];
   let hints = [];
   let report = null;
+  // One proof runs at a time, and the server knows whose it is by these two.
+  const pageNumber = crypto.getRandomValues(new Uint32Array(1))[0];
+  let proofs = 0;
   /** The search that goes on, if one does. */
   let search = null;
   let hide = true;
@@ -138,13 +141,14 @@
     }
     const mine = (search = {});
     const name = view.puzzle.name;
+    const run = ++proofs;
     report = null;
     drawSearch();
     while (search === mine) {
       try {
-        const answer = await ask({ do: 'prove', name, anew: report === null });
+        const answer = await ask({ do: 'prove', name, page: pageNumber, run });
         // Stopped meanwhile, or another puzzle is on the table: this is nobody's answer.
-        if (search !== mine) return;
+        if (search !== mine) return void ask({ do: 'stop', page: pageNumber, run }).catch(() => {});
         report = answer.report;
         if (report.ended) search = null;
       } catch (error) {
