@@ -81,6 +81,8 @@ def test_the_memory_of_a_proof_is_free_when_it_is_stopped_and_when_it_ends(
     proofs = Proofs(Seconds())
     proofs.go_on(LONG, page=1, run=1)
     proofs.stop(page=1, run=1)
+    gc.collect()
+    assert [one() for one in made] == [None]
     while not proofs.go_on(QUICK, page=1, run=2)["ended"]:
         pass
     gc.collect()
