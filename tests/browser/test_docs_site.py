@@ -79,7 +79,7 @@ def test_a_rule_shows_its_line_and_leads_to_it(visits: Any, docs_site: Path) -> 
     lines = section.locator(".hll").all_inner_texts()
     assert any("if accept.ballot < self.promised:" in line for line in lines)
     section.get_by_role("link", name="Acceptor.receive_accept").first.click()
-    assert "/source/paxos_core/acceptor.py.html#L-" in page.url
+    page.wait_for_url("**/source/paxos_core/acceptor.py.html#L-*")
     number = page.url.rpartition("#")[2]
     assert page.evaluate(f"document.getElementById('{number}') !== null")
 
