@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from paxos_core.durable import ChosenUpTo, encode_record
 from paxos_core.testing.laboratory import PUZZLES, Laboratory
 from paxos_core.testing.script_node import ScriptError
 from transports.viewer.play.view import view_of
@@ -180,3 +181,11 @@ def test_a_puzzle_allows_no_more_than_its_proof() -> None:
         bench.act("campaign 3")
     bench.undo()
     bench.act("campaign 3")
+
+
+def test_a_disk_that_contradicts_itself_is_shown_as_such() -> None:
+    run = Laboratory.replay("> cluster 3\n> crash 2\n")
+    run.cluster.nodes[2].disk[:] = [encode_record(ChosenUpTo(1))]
+    node = view_of(run)["nodes"][1]
+    assert not node["up"]
+    assert "slot 0" in node["contradiction"]
