@@ -14,6 +14,8 @@ from paxos_core.testing import Options
 from transports.node.cli.simulate.campaign import Totals, run_campaign
 
 NUMBER = r"([\d,]+)"
+CAMPAIGN = rf"\. Once: `--seeds (\d+):(\d+)`, {NUMBER} seeds, {NUMBER} steps;"
+"""The campaign of the table's first row, which the counts of the other rows are from."""
 PHRASES = {
     "89 torn writes cut": ("torn write cut",),
     "377 jumps": ("clock jumped forward",),
@@ -75,8 +77,7 @@ def test_the_campaign_on_the_page_of_simulation_prints_what_stands_there() -> No
 @pytest.mark.slow
 def test_the_campaign_of_the_table_counts_what_stands_there() -> None:
     text = page("promises")
-    pattern = rf"`--seeds (\d+):(\d+)`, {NUMBER} seeds, {NUMBER} steps; `--seeds"
-    first, end, seeds, steps = read(pattern, text)
+    first, end, seeds, steps = read(CAMPAIGN, text)
     totals = campaign(first, end)
     assert (totals.seeds, totals.steps, totals.failures) == (seeds, steps, [])
 
@@ -85,7 +86,7 @@ def test_the_campaign_of_the_table_counts_what_stands_there() -> None:
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_a_count_of_the_table_is_what_was_counted(phrase: str) -> None:
     text = page("promises")
-    first, end = read(r"`--seeds (\d+):(\d+)`, [\d,]+ seeds, [\d,]+ steps; `--seeds", text)
+    first, end, *_ = read(CAMPAIGN, text)
     pattern = NUMBER.join(map(re.escape, re.split(r"(?<!in )\b\d+", phrase)))
     counts = campaign(first, end).counts
     assert read(pattern, text) == [count(counts, names) for names in PHRASES[phrase]]
