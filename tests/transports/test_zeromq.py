@@ -6,24 +6,29 @@ import itertools
 import select
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
-import zmq
-import zmq.auth
-from ipv6_cases import need_ipv6
+from zeromq_kit import (
+    CLIENT,
+    draining,
+    foreign_socket,
+    inject,
+    over_tcp,
+    port_of,
+    until,
+    until_received,
+)
 
-from transports._zeromq_sockets import endpoint_of, hello, identity_of, resolve
-from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Frame, TransportError
+from transports._zeromq_sockets import endpoint_of, hello, identity_of
+from transports.api import FIRST_CLIENT_ID, LAST_CLIENT_ID, Frame
 from transports.framing import join_frames
-from transports.testing import PROMISES, check_transport, free_tcp_addresses
-from transports.zeromq import ZeroMqTransport, open_zeromq
+from transports.testing import PROMISES, check_transport
+from transports.zeromq import open_zeromq
 
-CLIENT = 70_000
 _numbers = itertools.count()
 
 
@@ -33,91 +38,9 @@ async def _guard() -> AsyncIterator[None]:
         yield
 
 
-def over_tcp(n: int) -> dict[int, str]:
-    return {i: f"tcp://{address}" for i, address in free_tcp_addresses(n).items()}
-
-
-def port_of(address: str) -> int:
-    return int(address.rpartition(":")[2])
-
-
-async def inject(address: str, data: bytes) -> None:
-    stream: trio.SocketStream
-    if address.startswith("ipc://"):
-        stream = await trio.open_unix_socket(address.removeprefix("ipc://"))
-    else:
-        stream = await trio.open_tcp_stream("127.0.0.1", port_of(address))
-    async with stream:
-        if data:
-            await stream.send_all(data)
-
-
 @pytest.fixture
 def over_ipc(tmp_path: Path) -> Callable[[int], dict[int, str]]:
     return lambda n: {i: f"ipc://{tmp_path}/{next(_numbers)}" for i in range(1, n + 1)}
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> str:
-    directory = tmp_path_factory.mktemp("keys")
-    for name in ("node-1", "node-2", "node-3", "client"):
-        zmq.auth.create_certificates(directory, name)
-    return str(directory)
-
-
-def renewed(keys: str, target: Path, *names: str) -> str:
-    """Copy the keys, but make those of `names` anew, in this copy alone."""
-    for file in Path(keys).iterdir():
-        (target / file.name).write_bytes(file.read_bytes())
-    for name in names:
-        zmq.auth.create_certificates(target, name)
-    return str(target)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while True:
-        if condition():
-            return
-        await trio.sleep(0.005)
-
-
-async def until_received(sender: ZeroMqTransport, receiver: ZeroMqTransport, frame: Frame) -> None:
-    """Send `frame`, which `receiver` must get, until it does."""
-    while True:
-        sender.send([frame])
-        with trio.move_on_after(0.02):
-            if frame[1] in [got for _, got in await receiver.receive()]:
-                return
-
-
-@asynccontextmanager
-async def draining(transport: ZeroMqTransport) -> AsyncIterator[list[Frame]]:
-    arrived: list[Frame] = []
-
-    async def drain() -> None:
-        while True:
-            arrived.extend(await transport.receive())
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(drain)
-        yield arrived
-        nursery.cancel_scope.cancel()
-
-
-@contextmanager
-def foreign_socket(
-    address: str, identity: bytes | None, kind: int = zmq.DEALER
-) -> Iterator[zmq.Socket[bytes]]:
-    """A ZeroMQ socket that is not ours."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    stranger = context.socket(kind)
-    if identity is not None:
-        stranger.setsockopt(zmq.ROUTING_ID, identity)
-    try:
-        stranger.connect(address)
-        yield stranger
-    finally:
-        context.destroy(linger=0)
 
 
 @pytest.mark.parametrize("promise", PROMISES)
@@ -130,17 +53,6 @@ async def test_conformance_over_ipc(
     promise: str, over_ipc: Callable[[int], dict[int, str]]
 ) -> None:
     await check_transport(open_zeromq, over_ipc, promises=[promise], inject_garbage=inject)
-
-
-@pytest.mark.parametrize("promise", PROMISES)
-async def test_conformance_with_curve(promise: str, keys: str) -> None:
-    await check_transport(
-        open_zeromq,
-        over_tcp,
-        options={"curve_keys": keys},
-        promises=[promise],
-        inject_garbage=inject,
-    )
 
 
 @pytest.mark.parametrize("promise", ["arrival", "integrity", "clogged"])
@@ -419,247 +331,3 @@ async def test_a_second_process_of_a_replica_does_not_silence_the_first() -> Non
         await until(lambda: len(arrived) == 4)
     assert {frame for _, frame in arrived} == {b"second", b"first", b"again", b"still here"}
     assert {sender for sender, _ in arrived} == {2}
-
-
-# Keys
-
-
-async def test_a_client_cannot_speak_for_a_replica(keys: str) -> None:
-    peers = over_tcp(2)
-    public, secret = zmq.auth.load_certificate(Path(keys) / "client.key_secret")
-    server, _ = zmq.auth.load_certificate(Path(keys) / "node-1.key")
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    try:
-        async with open_zeromq(1, peers, curve_keys=keys) as one, draining(one) as arrived:
-            thief = context.socket(zmq.DEALER)
-            thief.setsockopt(zmq.ROUTING_ID, identity_of(2))
-            assert secret is not None
-            thief.curve_publickey, thief.curve_secretkey = public, secret
-            thief.curve_serverkey = server
-            thief.connect(peers[1])
-            thief.send(hello(2, 1) + join_frames([b"I am two"]))
-            await until(lambda: one.stats.dropped["impostor"] == 1)
-            async with open_zeromq(2, peers, curve_keys=keys) as two:
-                await until(lambda: two._is_reachable(1))
-                two.send([(1, b"the real one")])
-                await until(lambda: bool(arrived))
-            assert arrived == [(2, b"the real one")]
-    finally:
-        context.destroy(linger=0)
-
-
-@pytest.mark.parametrize("wrong", ["client", "node-1"])
-async def test_a_wrong_key_does_not_connect_and_a_right_one_does(
-    wrong: str, keys: str, tmp_path: Path
-) -> None:
-    peers = over_tcp(1)
-    other = renewed(keys, tmp_path, wrong)
-    async with open_zeromq(1, peers, curve_keys=keys) as one, draining(one) as arrived:
-        async with open_zeromq(CLIENT, peers, curve_keys=other) as client:
-            client.send([(1, b"let me in")])
-            await until(lambda: one.stats.dropped["unauthenticated"] > 0)
-            assert client.stats.dropped["disconnected"] == 1
-            # Without the replica's key one sees no more than that it hangs up.
-            seen = {"client": "unauthenticated", "node-1": "handshake_failed"}[wrong]
-            await until(lambda: client.stats.dropped[seen] > 0)
-            assert "malformed" not in one.stats.dropped | client.stats.dropped
-        async with open_zeromq(CLIENT, peers, curve_keys=keys) as client:
-            client.send([(1, b"with the right one")])
-            await until(lambda: bool(arrived))
-        assert arrived == [(CLIENT, b"with the right one")]
-
-
-@pytest.mark.parametrize("secured", ["replica", "client"])
-async def test_one_side_alone_with_keys_does_not_connect(secured: str, keys: str) -> None:
-    peers = over_tcp(1)
-    with_keys = {"curve_keys": keys}
-    async with (
-        open_zeromq(1, peers, **(with_keys if secured == "replica" else {})) as one,
-        open_zeromq(CLIENT, peers, **(with_keys if secured == "client" else {})) as client,
-    ):
-        client.send([(1, b"hello")])
-        cause = "unauthenticated" if secured == "replica" else "malformed"
-        await until(lambda: one.stats.dropped[cause] > 0)
-        assert client.stats.dropped["disconnected"] == 1
-
-
-async def test_any_other_key_file_admits_a_client(keys: str, tmp_path: Path) -> None:
-    peers = over_tcp(1)
-    at_server, at_client = tmp_path / "server", tmp_path / "client"
-    for directory in (at_server, at_client):
-        directory.mkdir()
-        renewed(keys, directory)
-    zmq.auth.create_certificates(at_client, "client")
-    (at_server / "alice.key").write_bytes((at_client / "client.key").read_bytes())
-    async with (
-        open_zeromq(1, peers, curve_keys=str(at_server)) as one,
-        open_zeromq(CLIENT, peers, curve_keys=str(at_client)) as alice,
-    ):
-        alice.send([(1, b"I am Alice")])
-        assert await one.receive() == [(CLIENT, b"I am Alice")]
-
-
-def spoil(directory: Path, how: str) -> None:
-    secret, public = directory / "node-1.key_secret", directory / "node-2.key"
-    if how == "missing secret":
-        secret.unlink()
-    elif how == "missing public":
-        public.unlink()
-    elif how == "empty":
-        public.write_text("")
-    elif how == "short":
-        public.write_text('curve\n    public-key = "abc"\n')
-    elif how == "not Z85":
-        public.write_text(f'curve\n    public-key = "{"~" * 40}"\n')
-    elif how == "no secret inside":
-        secret.write_bytes((directory / "node-1.key").read_bytes())
-    elif how == "not a pair":
-        lines = secret.read_text().splitlines()
-        other = (directory / "client.key_secret").read_text().splitlines()
-        secret.write_text("\n".join([*lines[:-1], other[-1]]))
-    elif how == "a key twice":
-        public.write_bytes((directory / "node-3.key").read_bytes())
-    elif how == "a client with a replica's":
-        (directory / "alice.key").write_bytes(public.read_bytes())
-    elif how == "renewed by halves":
-        _, secret_file = zmq.auth.create_certificates(directory, "new")
-        secret.write_bytes(Path(secret_file).read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("missing secret", r"node-1\.key_secret is missing or cannot be read; write it with"),
-        ("missing public", r"the public key of replica 2 is missing: copy it to .*node-2\.key"),
-        ("empty", r"node-2\.key holds no key; write it with zmq.auth.create_certificates"),
-        ("short", r"node-2\.key is malformed: a key has 40 characters of Z85"),
-        ("not Z85", r"node-2\.key is malformed"),
-        ("no secret inside", r"node-1\.key_secret holds no secret key"),
-        ("not a pair", r"the two keys in .*node-1\.key_secret are not a pair"),
-        ("a key twice", r"node-3\.key holds the key of another; give each its own"),
-        ("a client with a replica's", r"node-2\.key holds the key of another"),
-        ("renewed by halves", r"node-1\.key and node-1\.key_secret differ"),
-    ],
-)
-async def test_keys_that_cannot_be_used_say_why(
-    how: str, message: str, keys: str, tmp_path: Path
-) -> None:
-    renewed(keys, tmp_path)
-    spoil(tmp_path, how)
-    with pytest.raises(TransportError, match=message) as raised:
-        async with open_zeromq(1, over_tcp(2), curve_keys=str(tmp_path)):
-            pass
-    assert "\n" not in str(raised.value)
-
-
-# Addresses
-
-
-@pytest.mark.parametrize("host", ["[::1]", "localhost"])
-async def test_other_forms_of_address(host: str) -> None:
-    if host == "[::1]":
-        need_ipv6()
-    peers = {i: f"tcp://{host}:{port_of(a)}" for i, a in over_tcp(2).items()}
-    async with open_zeromq(1, peers) as one, open_zeromq(2, peers) as two:
-        await until_received(one, two, (2, b"x"))
-        await until_received(two, one, (1, b"y"))
-
-
-async def test_a_socket_that_a_dead_process_left_is_taken_over(tmp_path: Path) -> None:
-    path = tmp_path / "left"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))
-    assert path.exists()
-    peers = {1: f"ipc://{path}"}
-    async with open_zeromq(1, peers) as one, open_zeromq(CLIENT, peers) as client:
-        client.send([(1, b"x")])
-        assert await one.receive() == [(CLIENT, b"x")]
-    assert not path.exists()
-
-
-async def test_an_address_in_use_is_named_with_the_cure(
-    over_ipc: Callable[[int], dict[int, str]],
-) -> None:
-    for peers in (over_tcp(1), over_ipc(1)):
-        async with open_zeromq(1, peers) as one, open_zeromq(CLIENT, peers) as client:
-            with pytest.raises(TransportError, match=f"{peers[1]}: .*in use; stop the process"):
-                async with open_zeromq(1, peers):
-                    pass
-            client.send([(1, b"the first still runs")])
-            assert await one.receive() == [(CLIENT, b"the first still runs")]
-
-
-async def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "precious"
-    path.write_text("data")
-    with pytest.raises(TransportError, match="precious: file exists; choose another address"):
-        async with open_zeromq(1, {1: f"ipc://{path}"}):
-            pass
-    assert path.read_text() == "data"
-
-
-@pytest.mark.parametrize(
-    ("local", "peers", "options", "message"),
-    [
-        (1, {1: "127.0.0.1:9"}, {}, "write tcp://host:port, or ipc:///path"),
-        (1, {1: "tcp://nonsense"}, {}, "bad address 'nonsense'"),
-        (1, {1: "tcp://*:7000"}, {}, "write the host by which the others reach it"),
-        (1, {1: "udp://127.0.0.1:9"}, {}, "bad address 'udp://127.0.0.1:9'"),
-        (1, {1: "ipc://relative"}, {}, "with an absolute path"),
-        (1, {1: "ipc://@abstract"}, {}, "with an absolute path"),
-        (1, {1: "ipc:///" + "x" * 200}, {}, "at most 107 bytes; choose a shorter one"),
-        (1, {1: "ipc:///no/such/directory/s"}, {}, "no such file.*; make its directory first"),
-        (2, {1: "tcp://127.0.0.1:9"}, {}, "endpoint 2 has no address"),
-        (0, {1: "tcp://127.0.0.1:9"}, {}, "endpoint 0 has no address"),
-        (1 << 63, {1: "tcp://127.0.0.1:9"}, {}, "has no address"),
-        (1, {1: "tcp://127.0.0.1:9", 65536: "tcp://127.0.0.1:8"}, {}, "in 1..65535, not 65536"),
-        (1, {1: "tcp://127.0.0.1:9"}, {"linger": 1}, "zeromq has no option 'linger'"),
-        (1, {1: "tcp://127.0.0.1:9"}, {"queue_bytes_max": 9}, "must hold one frame"),
-        (1, {1: "tcp://127.0.0.1:9"}, {"curve_keys": "/no/such"}, "names no directory: /no/such"),
-        (1, {1: "tcp://192.0.2.1:7999"}, {}, "give the replica an address that this machine has"),
-        (1, {1: "tcp://no-such-host.invalid:9"}, {}, "check the host's name"),
-    ],
-)
-async def test_what_cannot_be_opened_says_why(
-    local: int, peers: dict[int, str], options: dict[str, object], message: str
-) -> None:
-    with pytest.raises(TransportError, match=message) as raised:
-        async with open_zeromq(local, peers, **options):
-            pass
-    assert "\n" not in str(raised.value)
-
-
-async def test_an_error_inside_comes_out_as_it_is() -> None:
-    with pytest.raises(KeyError, match="mine"):
-        async with open_zeromq(1, over_tcp(3)):
-            raise KeyError("mine")
-
-
-async def test_a_cancellation_around_it_closes_everything() -> None:
-    peers = over_tcp(3)
-    with trio.move_on_after(0.05) as scope:
-        async with open_zeromq(1, peers) as one:
-            await one.receive()
-    assert scope.cancelled_caught
-    async with open_zeromq(1, peers):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("address", "said"),
-    [
-        ("tcp://192.0.2.1:7101", "give the replica an address that this machine has"),
-        ("tcp://[fe80::1]:7101", "a link-local address needs its interface"),
-    ],
-)
-async def test_an_address_that_the_system_refuses_is_its_fault(address: str, said: str) -> None:
-    """By which a command's exit status goes, as over TCP and UDP."""
-    with pytest.raises(TransportError, match=said) as raised:
-        async with open_zeromq(1, {1: address}):
-            pytest.fail("opened")
-    assert isinstance(raised.value.__cause__, OSError)
-
-
-async def test_a_link_local_address_keeps_its_interface() -> None:
-    assert await resolve("tcp://[fe80::1%lo]:7100") == "tcp://[fe80::1%lo]:7100"
-    assert await resolve("tcp://[::1]:7100") == "tcp://[::1]:7100"
