@@ -1,46 +1,45 @@
 """Raw Ethernet in a network namespace that the test makes and that ends with it.
 
-    p1 ---veth--- s1 \\
-    p2 ---veth--- s2 -- br0        each endpoint has one of the p
-    ...              /
-
 The machine's own interfaces are never touched. The time limit is a guard against
 hanging, nothing is timed.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
+from own_network import (
+    ETHERTYPE,
+    PEERS,
+    STATIONS,
+    add_station,
+    ip,
+    mac,
+    need_network,
+    open_station,
+    own_namespace,
+    own_network,
+    raw_frame,
+    send_raw,
+)
 
 from transports import _linux
-from transports._ethernet_sockets import read_mac
 from transports._packets import FRAME_OVERHEAD_BYTES, pack
 from transports.api import Frame, Transport, TransportError
-from transports.ethernet import EthernetTransport, availability, open_ethernet
+from transports.ethernet import availability, open_ethernet
 from transports.testing import PROMISES, check_transport
 
 pytestmark = pytest.mark.timeout(60)
 
 CLIENT = 70_000
-ETHERTYPE = 0x88B5
-CLONE_NEWNET = 0x40000000
-STATIONS = 4
-"""The last is for a client, or for a stranger."""
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=20)
 
 
 def ports_forwarding() -> int:
@@ -48,79 +47,25 @@ def ports_forwarding() -> int:
     return shown.stdout.count(b"state forwarding")
 
 
-def mac(number: int) -> str:
-    return f"02:00:00:00:00:{number:02x}"
-
-
-PEERS = {number: mac(number) for number in range(1, STATIONS)}
-
-
-def add_station(number: int) -> None:
-    here, there = f"p{number}", f"s{number}"
-    ip("link", "add", here, "address", mac(number), "type", "veth", "peer", "name", there)
-    ip("link", "set", there, "master", "br0", "up")
-    ip("link", "set", here, "up")
-
-
-def unable() -> str | None:
-    if availability() is not None:
-        return availability()
-    if os.geteuid() != 0:
-        return "needs root, to make a network namespace"
-    try:
-        subprocess.run(["ip", "-V"], check=True, capture_output=True)
-    except OSError:
-        return "needs the command ip, of Debian's iproute2"
-    return None
+@pytest.fixture
+def loopback_alone() -> Iterator[None]:
+    need_network()
+    with own_namespace():
+        yield
 
 
 @pytest.fixture
-def own_namespace() -> Iterator[None]:
-    """Run in a network namespace without a name: nothing of it can be left behind."""
-    reason = unable()
-    if reason is not None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        if libc.unshare(CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "unshare")
-        try:
-            ip("link", "set", "lo", "up")
-            yield
-        finally:
-            assert libc.setns(before, CLONE_NEWNET) == 0
-    finally:
-        os.close(before)
-
-
-@pytest.fixture
-def network(own_namespace: None) -> None:
-    ip("link", "add", "br0", "type", "bridge")
-    ip("link", "set", "br0", "up")
-    for number in range(1, STATIONS + 1):
-        add_station(number)
-    # The bridge takes a port into use a moment after it has a carrier.
-    while ports_forwarding() < STATIONS:
-        pass
-
-
-@asynccontextmanager
-async def open_station(
-    local: int, peers: Mapping[int, str] = PEERS, **options: object
-) -> AsyncIterator[EthernetTransport]:
-    """Open the endpoint on the interface that is its own."""
-    name = f"p{min(local, STATIONS)}"
-    async with open_ethernet(local, peers, **{"interface": name, **options}) as transport:
-        yield transport
+def network() -> Iterator[None]:
+    need_network()
+    with own_network():
+        # The bridge takes a port into use a moment after it has a carrier.
+        while ports_forwarding() < STATIONS:
+            pass
+        yield
 
 
 def fresh_peers(n: int) -> dict[int, str]:
     return {number: mac(number) for number in range(1, n + 1)}
-
-
-def raw_frame(receiver: str, content: bytes, source: str = mac(STATIONS)) -> bytes:
-    return read_mac(receiver) + read_mac(source) + ETHERTYPE.to_bytes(2, "big") + content
 
 
 @pytest.fixture
@@ -132,9 +77,7 @@ def stranger(network: None) -> Iterator[socket.socket]:
 
 
 async def inject(address: str, data: bytes) -> None:
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
-        sock.bind((f"p{STATIONS}", 0))
-        sock.send(raw_frame(address, data[:1_500]))
+    send_raw(address, data)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -177,7 +120,7 @@ async def test_conformance(promise: str) -> None:
     await check_transport(open_station, fresh_peers, promises=[promise], inject_garbage=inject)
 
 
-@pytest.mark.usefixtures("own_namespace")
+@pytest.mark.usefixtures("loopback_alone")
 @pytest.mark.parametrize("mtu_bytes", ["65536", "1500"])
 @pytest.mark.parametrize("promise", PROMISES)
 async def test_conformance_on_one_shared_interface(promise: str, mtu_bytes: str) -> None:
@@ -514,7 +457,7 @@ print(availability())
 """
 
 
-@pytest.mark.usefixtures("own_namespace")
+@pytest.mark.usefixtures("loopback_alone")
 async def test_without_the_right_it_says_which_is_missing() -> None:
     finished = await trio.run_process(
         [sys.executable, "-c", WITHOUT_RIGHTS],

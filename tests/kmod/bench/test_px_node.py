@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "transports/node"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "transports"))
 from own_network import mac, need_network, own_network
 
 ROOT = Path(__file__).resolve().parents[3]
