@@ -6,14 +6,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "transports"))
 from own_network import mac, need_network, own_network
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import device_abi as abi
-from device_kit import ETHERTYPE, Station, colons, ip, mac
+from device_kit import ETHERTYPE, Station, colons, ip, mac, packet
 
 from paxos_core import QuorumSystem, Replica, ReplicaConfig, Timing
 from paxos_core import messages as m
@@ -250,3 +250,48 @@ def leader_among(replicas: Sequence[AnyReplica]) -> AnyReplica:
     """Wait for one."""
     run_until(replicas, lambda: any(replica.leads for replica in replicas))
     return next(replica for replica in replicas if replica.leads)
+
+
+class Probe:
+    """Member 2 played by the test: what it sends, and what the replica answers."""
+
+    def __init__(self, station: Station, node: int = 2) -> None:
+        self.station = station
+        self.codec = Codec(CLUSTER, node)
+        self.node = node
+        self.sock = station.packet_socket(ETHERTYPE)
+
+    def tell(self, message: m.Message) -> None:
+        self.tell_frames(self.codec.encode(message))
+
+    def tell_frames(self, *frames: bytes) -> None:
+        self.station.inject(mac(1), packet(self.node, 1, *frames))
+
+    def hear(self, kind: type[m.Message]) -> m.Message:
+        """The next message of that type; others are passed over."""
+        while True:
+            sender, receiver, frames = unpack(memoryview(self.sock.recv(2000))[14:], padded=True)
+            if (sender, receiver) != (1, self.node):
+                continue
+            for frame in frames:
+                message = self.codec.decode(frame)[1]
+                if isinstance(message, kind):
+                    return message
+
+    def heard(self, kind: type[m.Message]) -> bool:
+        """Whether one has come; looks at all that have."""
+        self.sock.setblocking(False)
+        try:
+            while True:
+                _, receiver, frames = unpack(memoryview(self.sock.recv(2000))[14:], padded=True)
+                if receiver == self.node and any(
+                    isinstance(self.codec.decode(frame)[1], kind) for frame in frames
+                ):
+                    return True
+        except BlockingIOError:
+            return False
+        finally:
+            self.sock.settimeout(60)
+
+    def close(self) -> None:
+        self.sock.close()

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import device_abi as abi
 import pytest
-from device_kit import CLIENT, ETHERTYPE, Station, ip, mac, packet, refused
+from device_kit import CLIENT, Station, ip, mac, refused
 from replica_kit import (
     CLUSTER,
     OPENED,
     THREE,
     AnyReplica,
     KernelReplica,
+    Probe,
     PythonReplica,
     hub,
     leader_among,
@@ -30,7 +31,6 @@ from paxos_core.checksum import checksum
 from paxos_core.codec import Codec
 from paxos_core.durable import Promised, Voted, encode_record
 from paxos_core.types import make_ballot
-from transports._packets import unpack
 
 ALONE = {1: mac(1)}
 
@@ -124,51 +124,6 @@ def test_each_may_lead_a_mixed_cluster(
     assert not isinstance(leader, patient)
     leader.propose(b"mine")
     run_until(replicas, lambda: all(replica.commands == [b"mine"] for replica in replicas))
-
-
-class Probe:
-    """Member 2 played by the test: what it sends, and what the replica answers."""
-
-    def __init__(self, station: Station, node: int = 2) -> None:
-        self.station = station
-        self.codec = Codec(CLUSTER, node)
-        self.node = node
-        self.sock = station.packet_socket(ETHERTYPE)
-
-    def tell(self, message: m.Message) -> None:
-        self.tell_frames(self.codec.encode(message))
-
-    def tell_frames(self, *frames: bytes) -> None:
-        self.station.inject(mac(1), packet(self.node, 1, *frames))
-
-    def hear(self, kind: type[m.Message]) -> m.Message:
-        """The next message of that type; others are passed over."""
-        while True:
-            sender, receiver, frames = unpack(memoryview(self.sock.recv(2000))[14:], padded=True)
-            if (sender, receiver) != (1, self.node):
-                continue
-            for frame in frames:
-                message = self.codec.decode(frame)[1]
-                if isinstance(message, kind):
-                    return message
-
-    def heard(self, kind: type[m.Message]) -> bool:
-        """Whether one has come; looks at all that have."""
-        self.sock.setblocking(False)
-        try:
-            while True:
-                _, receiver, frames = unpack(memoryview(self.sock.recv(2000))[14:], padded=True)
-                if receiver == self.node and any(
-                    isinstance(self.codec.decode(frame)[1], kind) for frame in frames
-                ):
-                    return True
-        except BlockingIOError:
-            return False
-        finally:
-            self.sock.settimeout(60)
-
-    def close(self) -> None:
-        self.sock.close()
 
 
 @pytest.fixture
