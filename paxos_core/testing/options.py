@@ -25,12 +25,16 @@ class Options:
     """Go on, round after round of faults and healing, until so much simulated time has passed."""
     core: str = PYTHON
     """What decides in the nodes: one of `cores.CORES`."""
+    default_timing: bool = False
+    """Every node has the time-outs that a user gets without choosing, not the seed's."""
 
     def command(self) -> str:
         """The command that repeats this run."""
         parts = [f"paxos simulate --seed {self.seed}"]
         if self.core != PYTHON:
             parts.append(f"--core {self.core}")
+        if self.default_timing:
+            parts.append("--default-timing")
         if self.without:
             parts.append("--without " + ",".join(sorted(self.without)))
         if self.drop:

@@ -117,7 +117,7 @@ def draw_plan(options: Options) -> Plan:
         kinds=kinds,
         quorums=quorums,
         clients=_draw_clients(shape, tuple(members), frame_bytes_max, "impatient" in kinds),
-        timing=_draw_timing(shape),
+        timing=_draw_timing(shape, options.default_timing),
         limits=_draw_limits(limits, "tiny" in kinds, "compact" in kinds),
         session_limits=_draw_session_limits(limits, "evict" in kinds),
         frame_bytes_max=frame_bytes_max,
@@ -182,14 +182,16 @@ def _draw_quorums(chance: Chance, size: int) -> QuorumSystem:
     return QuorumSystem(range(1, size + 1), size + 1 - phase2, phase2)
 
 
-def _draw_timing(chance: Chance) -> Timing:
+def _draw_timing(chance: Chance, default: bool) -> Timing:
     least = chance.between(5, 8)
-    return Timing(
+    drawn = Timing(
         heartbeat_ticks=chance.between(1, 2),
         election_ticks_min=least,
         election_ticks_max=least + chance.between(2, 8),
         resend_ticks=chance.between(1, 4),
     )
+    # Drawn in any case, which leaves the dice of what comes after it as they were.
+    return Timing() if default else drawn
 
 
 def _draw_limits(chance: Chance, tiny: bool, compact: bool) -> Limits:

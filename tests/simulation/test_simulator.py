@@ -13,6 +13,7 @@ import pytest
 from campaign_cases import run_command
 from teeth import BREAKS
 
+from paxos_core import Timing
 from paxos_core.testing import Options, Simulation, SimulationFailure, minimise, simulate
 from paxos_core.testing.coverage import unseen
 from paxos_core.testing.plan import (
@@ -29,6 +30,7 @@ from transports.node.cli.simulate.drops import check_drop
 SEEDS = int(os.environ.get("PAXOS_SIMULATION_SEEDS", "2000"))
 STEPS_MIN = 1_000_000
 LONG_SEEDS = 40
+DEFAULT_TIMING_SEEDS = 200
 
 
 @pytest.mark.slow
@@ -64,6 +66,26 @@ def test_every_long_seed_holds():
     )
     assert not totals.failures, "\n".join(totals.failures)
     assert totals.hours >= LONG_SEEDS * 36 / 3600
+
+
+@pytest.mark.slow
+def test_every_seed_holds_with_the_default_timing():
+    totals = run_campaign(
+        Options(0, default_timing=True),
+        range(DEFAULT_TIMING_SEEDS),
+        os.cpu_count() or 1,
+        shrink=False,
+        failures_max=5,
+        progress=lambda _totals: None,
+    )
+    assert not totals.failures, "\n".join(totals.failures)
+    assert totals.counts["leader elected"] >= DEFAULT_TIMING_SEEDS
+
+
+def test_the_default_timing_is_that_of_a_configuration_without_any():
+    plan = draw_plan(Options(7, default_timing=True))
+    assert plan.timing == Timing() != draw_plan(Options(7)).timing
+    assert plan.faults == draw_plan(Options(7)).faults
 
 
 @pytest.mark.parametrize("seed", [0, 3, 59])

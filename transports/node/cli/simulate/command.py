@@ -38,6 +38,11 @@ SEEDS_MAX: Final = 100_000_000
     show_default=True,
     help="What decides in the nodes.",
 )
+@click.option(
+    "--default-timing",
+    is_flag=True,
+    help="Time-outs as a configuration without any has them, not the seed's.",
+)
 @click.option("--without", default="", metavar="KIND,KIND", help="Leave out kinds of fault.")
 @click.option("--drop", default="", metavar="N,N", help="Leave out these faults of the seed.")
 @click.option("--commands", type=click.IntRange(0), help="Keep only the first so many submissions.")
@@ -77,6 +82,7 @@ def simulate(
     seeds: str | None,
     jobs: int,
     core: str,
+    default_timing: bool,
     seconds: int | None,
     ledger: Path | None,
     without: str,
@@ -120,6 +126,7 @@ def simulate(
         steps,
         seconds=seconds,
         core=core,
+        default_timing=default_timing,
     )
     check_drop(base, len(chosen))
     if shows or trace is not None:
