@@ -29,7 +29,7 @@ setup(packages=[], ext_modules=modules, script_args=["--quiet", "build_ext", "--
 
 def main() -> int:
     match sys.argv[1:]:
-        case [name] if not Path(name).exists():
+        case [name] if not name.startswith("-") and not Path(name).exists():
             folder = Path(name).resolve()
         case _:
             print("make: compiled needs FOLDER=.., one that is not there yet", file=sys.stderr)

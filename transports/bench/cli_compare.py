@@ -13,15 +13,22 @@ from transports.node.cli.options import JSON, FiniteRange, output_option
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(
+    short_help="Compare two saved runs, cell by cell.",
+    epilog="""\b
+Example:
+  paxos bench compare paxos-bench-before paxos-bench-after
+""",
+)
 @click.argument("before", type=FOLDER)
 @click.argument("after", type=FOLDER)
 @click.option(
     "--threshold",
     type=FiniteRange(0, 100),
+    metavar="PERCENT",
     default=5.0,
     show_default=True,
-    help="A change of less than so many per cent is none.",
+    help="A change of less than this is none.",
 )
 @output_option
 def compare(before: Path, after: Path, threshold: float, output: str) -> None:
@@ -30,10 +37,6 @@ def compare(before: Path, after: Path, threshold: float, output: str) -> None:
     A regression is a cell whose whole interval is worse by more than the threshold, of at
     least six repeats, or one that failed after. Ends with 0 without one, 1 with one, 2 for
     a folder that cannot be read.
-
-    \b
-    Example:
-      paxos bench compare paxos-bench-before paxos-bench-after
     """
     from transports.bench.reporting.compare import compare_runs
     from transports.bench.saved.files import RunError, read_run

@@ -9,12 +9,19 @@ from transports.node.cli.options import JSON, output_option
 COMMAND_BYTES = 64
 
 
-@click.command()
+@click.command(
+    short_help="Measure the core and the codec alone.",
+    epilog="""\b
+Example:
+  paxos bench core --commands 100000
+""",
+)
 @click.option(
     "--commands",
     type=click.IntRange(1, 10_000_000),
     default=20_000,
     show_default=True,
+    metavar="N",
     help="How many commands to take the median over.",
 )
 @output_option

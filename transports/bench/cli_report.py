@@ -12,13 +12,25 @@ from transports.node.cli.failures import Failure, Misuse
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(
+    short_help="Draw the report of the run in FOLDER.",
+    epilog="""\b
+Example:
+  paxos bench report paxos-bench-20261126-080000
+""",
+)
 @click.argument("folder", type=FOLDER)
-@click.option("--vm", type=FOLDER, help="A run inside the emulated machine, for a part of its own.")
+@click.option(
+    "--vm",
+    type=FOLDER,
+    metavar="FOLDER",
+    help="A run inside the emulated machine, for a part of its own.",
+)
 @click.option(
     "--write",
     "page",
     type=click.Path(exists=True, dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
     help="Also put the tables into this page, between its markers; with --vm those of both.",
 )
 def report(folder: Path, vm: Path | None, page: Path | None) -> None:
@@ -26,10 +38,6 @@ def report(folder: Path, vm: Path | None, page: Path | None) -> None:
 
     The page needs no network and no other file. Ends with 2 for a folder that holds
     no run, or one of another version.
-
-    \b
-    Example:
-      paxos bench report paxos-bench-20261126-080000
     """
     from transports.bench.saved.files import RunError
 

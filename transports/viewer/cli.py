@@ -17,7 +17,14 @@ SAID_MAX: Final = 3
 SUFFIXES: Final = {"page": ".html", "shiviz": ".shiviz.log"}
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  paxos view
+  paxos view run.trace
+  paxos view node1.trace node2.trace node3.trace -o cluster.html
+"""
+)
 @click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
 @click.option(
     "--file",
@@ -49,12 +56,6 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     .script is a script for a small cluster: it is run. Without any RUN the page
     shows a story of our own. The page needs no network and no other file. Ends with 1
     for a RUN of which nothing can be shown; what else was wrong is said, on the page too.
-
-    \b
-    Examples:
-      paxos view
-      paxos view run.trace
-      paxos view node1.trace node2.trace node3.trace -o cluster.html
     """
     from transports.viewer.sources import read_runs
 

@@ -24,7 +24,13 @@ SHOWN_ANSWERS: Final = 2
 SWAPPED: Final = {True: "swapped", False: "another value was there"}
 
 
-@click.command("check-history")
+@click.command(
+    "check-history",
+    epilog="""\b
+Example:
+  paxos check-history history.edn --model kv
+""",
+)
 @click.argument("file", type=click.File("rb"))
 @click.option(
     "--model",
@@ -37,7 +43,8 @@ SWAPPED: Final = {True: "swapped", False: "another value was there"}
     type=click.IntRange(1, 100_000_000),
     default=STATES_MAX,
     show_default=True,
-    help="Give up after so many states of the search.",
+    metavar="N",
+    help="Give up after N states of the search.",
 )
 @output_option
 def check_history(file: IO[bytes], model: str, states: int, output: str) -> None:
@@ -47,10 +54,6 @@ def check_history(file: IO[bytes], model: str, states: int, output: str) -> None
     writes them. Of a history that is not linearizable it shows the smallest window
     that no order explains, and what each read of it could have returned. Ends with 0
     if it is, 1 if not, 2 for a file that cannot be read, or a search that was given up.
-
-    \b
-    Example:
-      paxos check-history history.edn --model kv
     """
     history, window = _judge(file, model, states)
     if output == JSON:

@@ -45,11 +45,21 @@ Examples:
   paxos demo --transport kmod --mode replica
 """
 )
-@click.option("--transport", default="tcp", show_default=True, metavar="NAME")
-@core_option
+@click.option(
+    "--transport",
+    default="tcp",
+    show_default=True,
+    metavar="NAME",
+    help="What carries the frames; see: paxos transports.",
+)
+@core_option("python")
 @mode_option
 @click.option(
-    "--store", type=click.Choice(["durable", "memory"]), default="durable", show_default=True
+    "--store",
+    type=click.Choice(["durable", "memory"]),
+    default="durable",
+    show_default=True,
+    help="Where a node keeps its promises: on the disk, or in its process alone.",
 )
 @click.option(
     "--commands",

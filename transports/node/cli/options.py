@@ -126,13 +126,13 @@ def check_joins_processes(config: ClusterConfig, path: str) -> None:
         )
 
 
-def core_option(command: _Command) -> _Command:
-    """``--core python|c``, as `core`; None for what the configuration says."""
+def core_option(default: str) -> Callable[[_Command], _Command]:
+    """``--core python|c``, as `core`; None without it, which means what `default` says."""
     return click.option(
         "--core",
         type=click.Choice(["python", "c"]),
-        help="What decides in a node, in place of the configuration's word.",
-    )(command)
+        help=f"What decides in a node.  [default: {default}]",
+    )
 
 
 def mode_option(command: _Command) -> _Command:

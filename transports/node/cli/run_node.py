@@ -59,7 +59,7 @@ Examples:
     help="The state machine, made by calling FACTORY. Without it: a journal, which numbers "
     "the commands.",
 )
-@core_option
+@core_option("the configuration's")
 @click.option(
     "--trace",
     type=click.Path(dir_okay=False),

@@ -11,7 +11,14 @@ from transports.node.cli.failures import Failure, Interrupted
 from transports.node.cli.options import has_display
 
 
-@click.command("play")
+@click.command(
+    "play",
+    epilog="""\b
+Examples:
+  paxos play
+  paxos play --port 8700 --no-open
+""",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -32,11 +39,6 @@ def play(port: int, opens: bool | None) -> None:
     which rule of the protocol is left out; lights show which invariants hold. The
     cluster is the real core in memory: no network, no disk. The page answers on this
     machine only, and to nobody who does not have its whole address.
-
-    \b
-    Examples:
-      paxos play
-      paxos play --port 8700 --no-open
     """
     from transports.viewer.play import PlayServer, PortTaken
 

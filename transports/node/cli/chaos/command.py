@@ -29,29 +29,52 @@ if TYPE_CHECKING:
 SEED_MAX: Final = (1 << 63) - 1
 
 
-@click.command()
-@click.option("--transport", default="tcp", show_default=True, help="What carries the frames.")
+@click.command(
+    epilog="""\b
+Examples:
+  paxos chaos --transport udp --seconds 60 --seed 7
+  paxos chaos --transport tcp --seconds 8 --runs 50 --seed 1 --save tcp-50
+"""
+)
+@click.option(
+    "--transport",
+    default="tcp",
+    show_default=True,
+    metavar="NAME",
+    help="What carries the frames; see: paxos transports.",
+)
 @mode_option
 @click.option(
     "--seconds",
     type=FiniteRange(0.5, 86_400),
+    metavar="SECONDS",
     default=20.0,
     show_default=True,
     help="How long things go wrong.",
 )
-@click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Of the faults.  [default: any]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, SEED_MAX),
+    metavar="N",
+    help="What the faults are drawn from.  [default: any]",
+)
 @click.option(
     "--runs",
     type=click.IntRange(1, 1_000_000),
-    help="A campaign: so many runs with the seeds from --seed on. In a folder of one, it goes on.",
+    metavar="N",
+    help="A campaign: N runs, with the seeds from --seed on. With the --save of one that was "
+    "interrupted it goes on.",
 )
 @click.option(
-    "--kinds", help="Which faults: kill,pause,cut,loss,sync,full.  [default: all that can be made]"
+    "--kinds",
+    metavar="KIND,KIND",
+    help="Which faults: kill,pause,cut,loss,sync,full.  [default: all that can be made]",
 )
-@core_option
+@core_option("python")
 @click.option(
     "--save",
     type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
     help="A new folder for history, logs and verdict.  [default: paxos-chaos-DATE-TIME]",
 )
 @output_option
@@ -75,11 +98,6 @@ def chaos(
     must be the same, and the history must be linearizable. Ends with 0 if it all
     holds, 1 if it does not, 2 for wrong use, 130 after Ctrl-C, with a verdict over
     what there was until then.
-
-    \b
-    Examples:
-      paxos chaos --transport udp --seconds 60 --seed 7
-      paxos chaos --transport tcp --seconds 8 --runs 50 --seed 1 --save tcp-50
     """
     _check_transport(transport, mode, core)
     if core == "c":

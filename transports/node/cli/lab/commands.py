@@ -79,13 +79,28 @@ Examples:
 """
 )
 @click.option(
-    "--nodes", type=click.IntRange(1, NODES_MAX), default=3, show_default=True, metavar="N"
+    "--nodes",
+    type=click.IntRange(1, NODES_MAX),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many nodes.",
 )
-@click.option("--transport", default="ethernet", show_default=True, metavar="NAME")
-@core_option
+@click.option(
+    "--transport",
+    default="ethernet",
+    show_default=True,
+    metavar="NAME",
+    help="What carries the frames; see: paxos transports.",
+)
+@core_option("python")
 @mode_option
 @click.option(
-    "--store", type=click.Choice(["memory", "durable"]), default="memory", show_default=True
+    "--store",
+    type=click.Choice(["memory", "durable"]),
+    default="memory",
+    show_default=True,
+    help="Where a node keeps its promises: on the disk, or in its process alone.",
 )
 @click.option(
     "--mtu",
@@ -191,11 +206,12 @@ def _environment(found: Laboratory) -> dict[str, str]:
 
 
 @lab.command(
+    short_help="Pull the cable of a station out, or plug it in again.",
     epilog="""\b
 Examples:
   paxos lab link n1 down      cut node 1 off
   paxos lab link n1 up
-"""
+""",
 )
 @lab_option
 @click.argument("station")
@@ -260,11 +276,12 @@ def _as_dict(found: Laboratory, stations: list[str], down: list[str]) -> dict[st
 
 
 @lab.command(
+    short_help="Remove the laboratories whose processes are gone.",
     epilog="""\b
 Examples:
   paxos lab clean
   paxos lab clean --all
-"""
+""",
 )
 @click.option("--all", "everything", is_flag=True, help="Those in use too: ends their processes.")
 @output_option

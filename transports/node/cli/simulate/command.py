@@ -25,11 +25,25 @@ SEED_MAX: Final = (1 << 63) - 1
 SEEDS_MAX: Final = 100_000_000
 
 
-@click.command()
-@click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Run one seed.")
+@click.command(
+    epilog="""\b
+Examples:
+  paxos simulate --seeds 0:10000 --jobs 2
+  paxos simulate --seed 2 --print
+  paxos simulate --seed 4 --trace run.trace
+  paxos simulate --seeds 0:1000 --core mixed
+  paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
+"""
+)
+@click.option("--seed", type=click.IntRange(0, SEED_MAX), metavar="N", help="Run one seed.")
 @click.option("--seeds", metavar="A:B", help="Run seeds A to B - 1.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="So many processes."
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="So many processes.",
 )
 @click.option(
     "--core",
@@ -45,10 +59,16 @@ SEEDS_MAX: Final = 100_000_000
 )
 @click.option("--without", default="", metavar="KIND,KIND", help="Leave out kinds of fault.")
 @click.option("--drop", default="", metavar="N,N", help="Leave out these faults of the seed.")
-@click.option("--commands", type=click.IntRange(0), help="Keep only the first so many submissions.")
+@click.option(
+    "--commands",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Keep only the first N commands of the clients.",
+)
 @click.option(
     "--seconds",
     type=click.IntRange(1, 1_000_000),
+    metavar="SECONDS",
     help="Go on with each seed, round after round, for so much simulated time.",
 )
 @click.option(
@@ -57,14 +77,20 @@ SEEDS_MAX: Final = 100_000_000
     metavar="FILE",
     help="Keep what was done in FILE, and go on from there.",
 )
-@click.option("--nodes", type=click.IntRange(1, 15), help="The size of the cluster.")
-@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps.")
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, 15),
+    metavar="N",
+    help="The size of the cluster.  [default: the seed's]",
+)
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Stop after N steps.")
 @click.option(
     "--failures",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Stop after so many failing seeds.",
+    metavar="N",
+    help="Stop after N failing seeds.",
 )
 @click.option("--print", "shows", is_flag=True, help="Print every event as text; for one seed.")
 @click.option(
@@ -73,8 +99,8 @@ SEEDS_MAX: Final = 100_000_000
     metavar="FILE",
     help="Write every step and why it was taken to FILE, for paxos view; for one seed.",
 )
-@click.option("--minimise", is_flag=True, help="Shrink what fails.")
-@click.option("--counts", is_flag=True, help="Print how often what was seen.")
+@click.option("--minimise", is_flag=True, help="Look for the least run that still fails.")
+@click.option("--counts", is_flag=True, help="Print how often each fault and state occurred.")
 @output_option
 def simulate(
     *,
@@ -103,14 +129,6 @@ def simulate(
     same seed is the same run, on every machine. Ends with 0 if every seed held, 1 if
     one did not: then a line says how to repeat it; 130 after Ctrl-C and 143 after
     SIGTERM, with what was done until then.
-
-    \b
-    Examples:
-      paxos simulate --seeds 0:10000 --jobs 2
-      paxos simulate --seed 2 --print
-      paxos simulate --seed 4 --trace run.trace
-      paxos simulate --seeds 0:1000 --core mixed
-      paxos simulate --seeds 0:100000 --seconds 36 --jobs 2 --ledger campaign.json
     """
     from paxos_core.testing import Options
     from transports.node.cli.simulate.drops import check_drop
