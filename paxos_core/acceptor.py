@@ -111,6 +111,11 @@ class Acceptor:
         self._outbox.record(Voted(slot, accept.ballot, accept.checksum, accept.value))
         return True
 
+    def has_yet_to_vote(self, accept: Accept) -> bool:
+        """Whether there is no vote for this proposal, whose slot is not below the watermark."""
+        known = self.votes.get(accept.slot)
+        return known is None or known.ballot != accept.ballot
+
     def confirm(self, to: NodeId, ballot: Ballot, slot: Slot) -> None:
         """Tell the proposer of a vote in `ballot`, once it is on stable storage.
 

@@ -53,6 +53,11 @@ class Learner:
         """Whether the value that is next in order is known."""
         return self.watermark in self._ahead
 
+    @property
+    def keeps_below(self) -> Slot:
+        """No value for this slot or a later one is kept, until the watermark moves."""
+        return self.watermark + self._ahead_max
+
     def hear_watermark(self, watermark: Slot) -> None:
         """Somebody knows every slot below `watermark`."""
         if watermark > self.known_chosen:
@@ -62,7 +67,7 @@ class Learner:
         """`value` is chosen for `slot`. False if its checksum fails: then it was damaged on
         its way or in memory, and is to be learnt again from somebody else.
         """
-        if slot < self.watermark or slot >= self.watermark + self._ahead_max:
+        if slot < self.watermark or slot >= self.keeps_below:
             return True
         if checksum(value) != crc:
             return False

@@ -245,8 +245,10 @@ class Proposer:
             return
         quorums = self._config.quorums
         bit = quorums.bits[sender]
-        last = min(accepted.last_slot, self.next_slot - 1)
-        for slot in range(max(accepted.first_slot, self._learner.watermark), last + 1):
+        # No further than the learner keeps values: one that is counted as chosen and then
+        # forgotten would be sent no more, and the log would stand still there.
+        end = min(accepted.last_slot + 1, self.next_slot, self._learner.keeps_below)
+        for slot in range(max(accepted.first_slot, self._learner.watermark), end):
             proposal = self.in_flight.get(slot)
             if proposal is None:
                 continue
@@ -287,6 +289,9 @@ class Proposer:
     def _resend_proposal(self, proposal: Proposal, now: int) -> None:
         proposal.sent_tick = now
         accept = proposal.accept
+        if self._acceptor.has_yet_to_vote(accept) and self._acceptor.vote(accept):
+            # Too far above the watermark when it was proposed, as a wider leader's votes may be.
+            self._acceptor.confirm(self._config.node, accept.ballot, accept.slot)
         accept = Accept(
             accept.ballot, accept.slot, self._learner.watermark, accept.checksum, accept.value
         )

@@ -325,11 +325,17 @@ void px_proposer_receive_accepted(struct px *px, u64 sender, u64 ballot, u64 fir
 	struct px_proposer *proposer = &px->proposer;
 	u64 bit = px_member_bit(px, sender);
 	u64 end = last < proposer->next_slot ? last + 1 : proposer->next_slot;
-	u64 slot = px_max(first, px->learner.watermark);
+	u64 watermark = px->learner.watermark;
+	u64 slot = px_max(first, watermark);
 
 	if (proposer->phase != PX_LEADING || ballot != proposer->ballot)
 		return;
-	for (; slot < end && !px->poisoned; slot++) {
+	/*
+	 * No further than the learner keeps values: one that is counted as chosen and then
+	 * forgotten would be sent no more, and the log would stand still there.
+	 */
+	for (; slot < end && slot - watermark < px->config.vote_slots_max && !px->poisoned;
+	     slot++) {
 		struct px_open *open = px_open_at(px, slot);
 
 		if (!open)
@@ -385,12 +391,23 @@ static void resend_prepare(struct px *px)
 	}
 }
 
+/* Our own vote, if the slot was too far above the watermark when it was proposed. */
+static void vote_late(struct px *px, const struct px_open *open)
+{
+	u64 ballot = px->proposer.ballot;
+
+	if (px_acceptor_keeps(px, ballot, open->slot) &&
+	    px_acceptor_vote(px, ballot, open->slot, open->value))
+		px_acceptor_confirm(px, px->config.node, ballot, open->slot);
+}
+
 static void resend_proposal(struct px *px, struct px_open *open)
 {
 	u64 silent = px->peers & ~open->mask;
 	struct px_note *note;
 
 	open->sent_tick = px->now;
+	vote_late(px, open);
 	note = silent ? px_note_take(px, PX_ACCEPT) : NULL;
 	if (!note)
 		return;
