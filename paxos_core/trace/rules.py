@@ -137,7 +137,7 @@ _ALL: Final = (
     ),
     Rule(
         "pre-vote",
-        f"{OWN}, after Omni-Paxos (EuroSys 2023)",
+        f"{OWN}, after Ongaro's thesis on Raft (2014), 9.6",
         "Who hears no leader asks the others before it disturbs anyone; they agree only if "
         "they hear none either.",
         (
@@ -148,7 +148,7 @@ _ALL: Final = (
     ),
     Rule(
         "step down",
-        f"{OWN}, after Omni-Paxos (EuroSys 2023)",
+        f"{OWN}, after Ongaro's thesis on Raft (2014), 6.2",
         "A leader that no phase 2 quorum answers gives up, and so does one that learns of a "
         "value which it did not propose: somebody leads with a higher ballot.",
         (
