@@ -10,7 +10,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import trio
@@ -33,6 +32,7 @@ from transports.node.config import ClusterConfig, check_frame
 from transports.node.dedicated import collect_less, feed_drains
 from transports.node.opening import open_endpoint
 from transports.node.questions import NodeSilent, Questions
+from transports.node.streams import Listener, Stream
 from transports.node.tasks import background
 
 
@@ -40,7 +40,8 @@ from transports.node.tasks import background
 class _Call:
     """What one task waits for."""
 
-    outcomes: list[Outcome | None] = field(default_factory=list)
+    outcome: Outcome | None = None
+    """None while there is none; done without one, the client was closed."""
     done: trio.Event = field(default_factory=trio.Event)
 
 
@@ -59,7 +60,8 @@ class Client:
         self._transport = transport
         self._codec = Codec(config.cluster_id, core.config.endpoint)
         self._calls: dict[int, _Call] = {}
-        self._listeners: dict[int, Callable[[Completion], None]] = {}
+        self._streams: set[Stream] = set()
+        self._listeners: dict[int, Listener] = {}
         self._flush_due = trio.Event()
         self._questions = Questions(self._send)
         self._dedicated = dedicated
@@ -75,8 +77,9 @@ class Client:
 
         Raises `CommandTooLarge`, `Overloaded`, `ClusterUnreachable` (it was not
         applied), `OutcomeUnknown` (it may have been), `ResultTooLarge` (it was).
-        Cancelled, it may have been applied as well. Raises `TypeError` for what is
-        not `bytes`, and `trio.ClosedResourceError` once the client is closed.
+        Cancelled, it may have been applied as well; so it may when the client is closed
+        meanwhile, which raises `trio.ClosedResourceError`, as a closed one does. Raises
+        `TypeError` for what is not `bytes`.
         """
         alone = self._core.outstanding == 0
         ticket = self._submit_core([command])
@@ -90,8 +93,9 @@ class Client:
             await call.done.wait()
         finally:
             self._calls.pop(ticket, None)
-        (outcome,) = call.outcomes
-        assert outcome is not None
+        outcome = call.outcome
+        if outcome is None:
+            raise trio.ClosedResourceError
         if isinstance(outcome, ClientError):
             raise outcome
         return outcome
@@ -134,48 +138,22 @@ class Client:
         end; a ticket is the first command's number in this client.
 
         A command that cannot be taken (`CommandTooLarge`, `Overloaded`) ends the
-        stream: what is on its way is waited for, then the error is raised.
+        stream: what is on its way is waited for, then the error is raised. So it is with
+        what `commands` or the callbacks raise. Cancelled, nothing more leaves, and the
+        callbacks are not called again. Raises `trio.ClosedResourceError` when the client is
+        closed meanwhile.
         """
         if outstanding < 1:
             raise ValueError(f"outstanding is at least 1, not {outstanding}")
-        source = iter(commands)
-        on_their_way = 0
-        idle = trio.Event()
-        refusal: Exception | None = None
-
-        def ended(completion: Completion) -> None:
-            nonlocal on_their_way
-            on_their_way -= len(completion.outcomes)
-            on_outcomes(completion.ticket, completion.outcomes)
-            # The next ones leave within the drain that brought these answers.
-            try:
-                fill()
-            except Exception as error:
-                # Not here, where it would end the receiving of everybody's answers.
-                refuse(error)
-            if on_their_way == 0:
-                idle.set()
-
-        def refuse(error: Exception) -> None:
-            nonlocal refusal, source
-            refusal, source = error, iter(())
-
-        def fill() -> None:
-            nonlocal on_their_way
-            batch = list(islice(source, outstanding - on_their_way))
-            if not batch:
-                return
-            ticket = self._submit_core(batch)
-            self._listeners.update(dict.fromkeys(range(ticket, ticket + len(batch)), ended))
-            on_submit(ticket, len(batch))
-            on_their_way += len(batch)
-
-        fill()
-        self._flush()
-        if on_their_way:
-            await idle.wait()
-        if refusal is not None:
-            raise refusal
+        stream = Stream(commands, outstanding, self._leave, on_submit, on_outcomes)
+        self._streams.add(stream)
+        try:
+            stream.fill()
+            self._flush()
+            await stream.wait()
+        finally:
+            self._streams.discard(stream)
+            stream.close()
 
     def post(self, commands: list[bytes], on_outcomes: Callable[[int, list[Outcome]], None]) -> int:
         """Have `commands` leave now, and return at once: for loads that follow a plan.
@@ -184,13 +162,17 @@ class Client:
         first is what `post` returns. Raises `CommandTooLarge`, `Overloaded`, `TypeError` and
         `trio.ClosedResourceError`, and then nothing has left.
         """
-        ticket = self._submit_core(commands)
 
         def ended(completion: Completion) -> None:
             on_outcomes(completion.ticket, completion.outcomes)
 
-        self._listeners.update(dict.fromkeys(range(ticket, ticket + len(commands)), ended))
+        ticket = self._leave(commands, ended)
         self._flush()
+        return ticket
+
+    def _leave(self, commands: list[bytes], listener: Listener) -> int:
+        ticket = self._submit_core(commands)
+        self._listeners.update(dict.fromkeys(range(ticket, ticket + len(commands)), listener))
         return ticket
 
     def _submit_core(self, commands: list[bytes]) -> int:
@@ -206,6 +188,14 @@ class Client:
                 f"a command of {largest} bytes: at most {self.command_bytes_max} are taken"
             )
         return self._core.submit(commands)
+
+    def _close(self) -> None:
+        """Take no more commands, and wake whoever waits: nobody receives any more."""
+        self._closed = True
+        for call in self._calls.values():
+            call.done.set()
+        for stream in self._streams:
+            stream.close()
 
     # Questions to one node
 
@@ -281,7 +271,7 @@ class Client:
     def _complete(self, completion: Completion) -> None:
         call = self._calls.get(completion.ticket)
         if call is not None and len(completion.outcomes) == 1:
-            call.outcomes = list(completion.outcomes)
+            call.outcome = completion.outcomes[0]
             call.done.set()
             return
         self._complete_parts(completion)
@@ -296,7 +286,7 @@ class Client:
             if listener is None:
                 call = self._calls.get(ticket + start)
                 if call is not None:
-                    call.outcomes = [outcomes[start]]
+                    call.outcome = outcomes[start]
                     call.done.set()
             else:
                 while end < len(outcomes) and self._listeners.get(ticket + end) is listener:
@@ -338,7 +328,7 @@ async def open_client(
             async with background(client._receive_loop, client._tick_loop, client._flush_loop):
                 yield client
         finally:
-            client._closed = True
+            client._close()
 
 
 __all__ = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from clusters import make_config, open_cluster
 
 from paxos_core.session import decode_group
@@ -110,6 +112,65 @@ async def test_a_cancelled_submit_leaves_the_client_usable(
             scope.cancel()
             await client.submit(b"perhaps")
         assert await client.submit(b"surely") in (b"1", b"2")
+
+
+async def test_a_cancelled_stream_takes_no_more_commands_and_calls_nobody(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    source = iter([b"x"] * 1000)
+    told: list[object] = []
+    async with open_cluster(config) as cluster, open_client(config) as client:
+        await client.submit(b"there is a leader")
+        with trio.CancelScope() as scope:
+            await client.stream(
+                source,
+                outstanding=4,
+                on_submit=lambda ticket, count: scope.cancel(),
+                on_outcomes=lambda ticket, outcomes: told.append(outcomes),
+            )
+        assert scope.cancelled_caught
+        assert await client.submit(b"after") == b"6"
+        assert (told, len(list(source))) == ([], 996)
+        await cluster.caught_up()
+
+
+async def test_what_a_stream_s_callback_raises_is_its_caller_s(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+
+    def fail(ticket: int, outcomes: list[object]) -> None:
+        raise ZeroDivisionError
+
+    async with open_cluster(config), open_client(config) as client:
+        with pytest.raises(ZeroDivisionError):
+            await client.stream(
+                [b"x"] * 9,
+                outstanding=2,
+                on_submit=lambda ticket, count: None,
+                on_outcomes=fail,
+            )
+        assert await client.submit(b"after") == b"3"
+
+
+async def test_a_client_that_is_closed_lets_nobody_wait_for_ever(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path)
+    ended: list[str] = []
+
+    async def closed(submit: Callable[[], Awaitable[object]]) -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await submit()
+        ended.append("closed")
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery, open_client(config) as client:
+            nursery.start_soon(closed, lambda: client.submit(b"alone"))
+            nursery.start_soon(closed, lambda: client.submit_many([b"one", b"two"]))
+            await trio.testing.wait_all_tasks_blocked()
+    assert ended == ["closed", "closed"]
 
 
 async def test_the_log_can_be_read_from_every_node(tmp_path: Path, autojump_clock: object) -> None:
