@@ -9,7 +9,8 @@ a lost reply or a failover, is answered from the table and not applied twice
 Bounded: a client says with each request below which number it has all its
 answers (`floor`), and the table forgets those. When there are too many
 sessions, or too many bytes of results, the session used longest ago is
-dropped, on every replica alike; its client is told `UNKNOWN_SESSION`.
+dropped, on every replica alike; its client is told `UNKNOWN_SESSION`. Sessions
+that nobody has used yet may take a quarter of the table from the others, no more.
 """
 
 from __future__ import annotations
@@ -169,12 +170,14 @@ class _Session:
 class SessionTable:
     """Applies groups of commands exactly once each."""
 
-    __slots__ = ("_bytes", "_fresh", "_limits", "_sessions")
+    __slots__ = ("_bytes", "_fresh", "_fresh_max", "_limits", "_sessions")
 
     def __init__(self, limits: SessionLimits) -> None:
         self._limits = limits
         self._sessions: OrderedDict[int, _Session] = OrderedDict()
         self._fresh: dict[int, None] = {}
+        """Sessions that nobody has used yet, oldest first."""
+        self._fresh_max = max(1, limits.sessions_max // 4)
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -292,8 +295,10 @@ class SessionTable:
         while len(sessions) > self._limits.sessions_max or (
             self._bytes > self._limits.bytes_max and len(sessions) > 1
         ):
-            # Sessions that nobody uses go first: opening many costs those in use nothing.
-            session = next(iter(self._fresh if len(self._fresh) > 1 else sessions))
+            # Of very many that nobody uses one goes first: opening them costs those in use
+            # little. Of a few none does: programs that begin together keep their sessions.
+            many = len(self._fresh) > self._fresh_max
+            session = next(iter(self._fresh if many else sessions))
             self._fresh.pop(session, None)
             self._bytes -= sessions.pop(session).result_bytes
         if self._bytes > self._limits.bytes_max:

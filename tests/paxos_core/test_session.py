@@ -435,6 +435,28 @@ def test_opening_many_sessions_drops_none_that_is_used() -> None:
     assert results_of(bench.run(newest, 1, b"c")), "a session was dropped before it could be used"
 
 
+def test_clients_that_begin_together_all_keep_their_sessions() -> None:
+    """Also when the table is full of clients that were here once: it always is in the end."""
+    bench = Bench(sessions_max=40)
+    for _ in range(40):
+        bench.run(bench.open(), 1, b"gone")
+    newcomers = [bench.open() for _ in range(10)]
+    assert all(results_of(bench.run(session, 1, b"new")) for session in newcomers)
+    assert len(bench.table) == 40
+
+
+def test_sessions_that_nobody_uses_take_a_quarter_of_the_table() -> None:
+    bench = Bench(sessions_max=40)
+    used = [bench.open() for _ in range(40)]
+    for session in used:
+        bench.run(session, 1, b"a")
+    for _ in range(1000):
+        bench.open()
+    assert [bench.table.lookup(session, 1, 1) is not None for session in used] == (
+        [False] * 10 + [True] * 30
+    )
+
+
 def test_the_last_session_forgets_old_results_but_not_that_they_were() -> None:
     bench = Bench(bytes_max=1000)
     only = bench.open()
