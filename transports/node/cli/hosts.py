@@ -9,8 +9,10 @@ from typing import Final
 import trio
 
 from transports.api import TransportError, split_host_port
+from transports.node.cli.answers import ask
+from transports.node.client import open_client
 from transports.node.config import ClusterConfig
-from transports.node.languages import find_other_languages
+from transports.node.languages import ANSWER_SECONDS, find_other_languages
 
 RESOLVE_SECONDS: Final = 1.0
 
@@ -31,6 +33,16 @@ async def why_silent(config: ClusterConfig, silent: Iterable[int]) -> str:
         f"Node {node} at {config.nodes[node]} answers over {languages[node]}, "
         f"not {config.transport}: give all the same transport"
     )
+
+
+async def why_unreachable(config: ClusterConfig) -> str:
+    """The same of those nodes that do not say how they are, where nobody has asked them yet.
+
+    Who answers is asked over no other transport: it would take that for a stranger's mistake.
+    """
+    async with open_client(config) as client:
+        answers = await ask(client, config.nodes, ANSWER_SECONDS)
+    return await why_silent(config, [node for node, answer in answers.items() if answer is None])
 
 
 async def unknown_hosts(config: ClusterConfig, nodes: Iterable[int]) -> str:

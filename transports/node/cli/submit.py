@@ -13,7 +13,7 @@ import click
 import trio
 
 from transports.node.cli.failures import FAILED, Failure, Interrupted, Misuse
-from transports.node.cli.hosts import why_silent
+from transports.node.cli.hosts import why_unreachable
 from transports.node.cli.options import (
     JSON,
     check_joins_processes,
@@ -154,7 +154,7 @@ def _hint(config: ClusterConfig, reason: ClientError) -> str:
     """What else may be wrong where no leader answers."""
     if not isinstance(reason, ClusterUnreachable):
         return ""
-    why = run(lambda: why_silent(config, config.nodes))
+    why = run(lambda: why_unreachable(config))
     return (
         f" {why}"
         if why

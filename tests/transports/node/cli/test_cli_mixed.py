@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import subprocess
@@ -155,3 +156,14 @@ def test_a_client_is_told(home: Path, paxos) -> None:
         submit = paxos("submit", "x", "-c", wrong, "--timeout", "0.3")
         assert submit.status == 1
         assert told in submit.complaint
+
+
+def test_a_node_that_answers_is_asked_over_no_other_transport(home: Path, paxos) -> None:
+    with mixed(home, ("tcp", "tcp", "tcp")) as cluster:
+        cluster.start(1)
+        wait_until_said(home / "err-1", "started", cluster.processes[1])
+        assert paxos("submit", "x", "-c", cluster.config(1), "--timeout", "0.3").status == 1
+        status = paxos("status", "-c", cluster.config(1), "--output", "json", "--timeout", "0.3")
+        node = json.loads(status.out)["nodes"][0]
+        assert node["reachable"]
+        assert "malformed" not in node["dropped"]
