@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from paxos_core import messages as m
 from paxos_core.batch import BATCH_COMMANDS_MAX, COMMAND_HEADER_BYTES, encode_batch
 from paxos_core.config import SessionLimits
-from paxos_core.service import command_room
+from paxos_core.service import largest_command
 from paxos_core.session import unpack_results
 from paxos_core.types import NO_NODE, NODE_MAX, NodeId
 
@@ -134,7 +134,7 @@ class Client:
         self._newest_session = 0
         self.target: NodeId = config.nodes[0]
         """The node that is asked next: the leader, as far as is known."""
-        self.command_bytes_max = command_room(config.frame_bytes_max) - COMMAND_HEADER_BYTES - 64
+        self.command_bytes_max = largest_command(config.frame_bytes_max)
         self._now = 0
         self._next_ticket = 0
         self._next_number = 1

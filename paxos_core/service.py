@@ -16,13 +16,14 @@ from typing import Any, Final, Protocol
 import msgpack
 
 from paxos_core import messages as m
-from paxos_core.batch import NOOP, decode_batch
+from paxos_core.batch import BATCH_HEADER_BYTES, COMMAND_HEADER_BYTES, NOOP, decode_batch
 from paxos_core.config import VALUE_OVERHEAD_BYTES, SessionLimits
 from paxos_core.durable import Snapshot
 from paxos_core.errors import CommandTooLarge, MachineFailed, NotLeader, Overloaded
 from paxos_core.ready import Decided, LeaderChanged, Ready
 from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.session import (
+    GROUP_OVERHEAD_BYTES,
     NO_SESSION,
     Answered,
     Declined,
@@ -40,6 +41,9 @@ _RESULT_OVERHEAD_BYTES: Final = 5
 SNAPSHOT_VERSION: Final = 1
 CLIENTS_MAX: Final = 16384
 _DIGEST_BYTES: Final = 16
+_REQUEST_SPARE_BYTES: Final = 64
+QUEUED_OVERHEAD_BYTES: Final = GROUP_OVERHEAD_BYTES + BATCH_HEADER_BYTES + 2 * COMMAND_HEADER_BYTES
+"""What a client's command that comes alone takes in the leader's queue, beside its own bytes."""
 
 
 class StateMachine(Protocol):
@@ -351,6 +355,11 @@ def _failed(what: str, error: Exception) -> MachineFailed:
 def command_room(frame_bytes_max: int) -> int:
     """The most bytes that the commands, or results, of one frame may take."""
     return frame_bytes_max - 2 * VALUE_OVERHEAD_BYTES
+
+
+def largest_command(frame_bytes_max: int) -> int:
+    """The most bytes that a client's command may have; not above 0 if none fits the frame."""
+    return command_room(frame_bytes_max) - COMMAND_HEADER_BYTES - _REQUEST_SPARE_BYTES
 
 
 def _remember(table: dict[int, NodeId], key: int, client: NodeId) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paxos_core.config import Limits, Timing
-from paxos_core.service import command_room
+from paxos_core.service import largest_command
 from transports.node.config import (
     ClusterConfig,
     ConfigError,
@@ -316,6 +316,9 @@ def test_every_limit_has_bounds(name: str) -> None:
 def test_limits_agree_with_one_another() -> None:
     text = f"{NODES}[limits]\ncommand_bytes_max = 2000\npending_bytes_max = 1999"
     assert mistake(text).startswith("paxos.toml:6: limits.command_bytes_max: a command of 2000")
+    message = mistake(text.replace("1999", "2042"))
+    assert "a command of 2000 bytes waits as 2043" in message
+    parse(text.replace("1999", "2043"))
     message = mistake(f"{NODES}[limits]\nwindow_slots = 513")
     assert message.startswith("paxos.toml:6: limits.window_slots: vote_slots_max 1024 is below")
     parse(f"{NODES}[limits]\nwindow_slots = 512")
@@ -324,7 +327,7 @@ def test_limits_agree_with_one_another() -> None:
 def test_a_chosen_command_size_fits_a_frame() -> None:
     config = parse(f"{NODES}[limits]\ncommand_bytes_max = 60000")
     check_frame(config, 64 << 10)
-    room = command_room(32 << 10)
+    room = largest_command(32 << 10)
     with pytest.raises(ConfigError, match=f"at most {room}, or larger frames"):
         check_frame(config, 32 << 10)
     with pytest.raises(ConfigError, match="at most 0"):
@@ -332,7 +335,7 @@ def test_a_chosen_command_size_fits_a_frame() -> None:
     check_frame(parse(NODES), 1000)  # the default asks for nothing
     text = f"{NODES}[limits]\ncommand_bytes_max = 800\n[transport_options]\nframe_bytes_max = 1000"
     assert mistake(text).startswith("paxos.toml:6: limits.command_bytes_max: 800 does not fit")
-    parse(text.replace("800", str(command_room(1000))))
+    parse(text.replace("800", str(largest_command(1000))))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from paxos_core.config import Limits, Timing
+from paxos_core.service import QUEUED_OVERHEAD_BYTES
 from paxos_core.types import NODE_MAX
 from transports.node.config.text import Place, one_line
 from transports.node.config.types import ConfigError, CoreKind, QuorumSizes, Scalar, StoreKind
@@ -243,11 +244,12 @@ def read_limits(place: Place, table: dict[str, Any]) -> Limits:
         _check_range(place, ("limits", key), value, LIMIT_BOUNDS.get(key, LIMIT_BOUND))
     defaults = Limits()
     sizes = {entry.name: getattr(defaults, entry.name) for entry in fields(Limits)} | table
-    pending = sizes["pending_bytes_max"]
-    if sizes["command_bytes_max"] > pending:
+    command, pending = sizes["command_bytes_max"], sizes["pending_bytes_max"]
+    if command + QUEUED_OVERHEAD_BYTES > pending:
         key = "command_bytes_max" if "command_bytes_max" in table else "pending_bytes_max"
-        problem = f"a command of {sizes['command_bytes_max']} bytes is above pending_bytes_max"
-        raise mistake(place, ("limits", key), problem, f"give commands of at most {pending}")
+        least = command + QUEUED_OVERHEAD_BYTES
+        problem = f"a command of {command} bytes waits as {least}, above pending_bytes_max"
+        raise mistake(place, ("limits", key), problem, f"give pending_bytes_max {least} or more")
     window, votes = sizes["window_slots"], sizes["vote_slots_max"]
     if votes < 2 * window:
         key = "window_slots" if "window_slots" in table else "vote_slots_max"

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from paxos_core.config import FRAME_BYTES_MIN, Limits
-from paxos_core.service import command_room
+from paxos_core.service import largest_command
 from transports.node.config import check
 from transports.node.config.text import Place, one_line
 from transports.node.config.types import (
@@ -92,7 +92,7 @@ def check_frame(config: ClusterConfig, frame_bytes_max: int) -> None:
     The default of `command_bytes_max` is no demand: with smaller frames commands
     are smaller too.
     """
-    command_bytes_max, room = config.limits.command_bytes_max, command_room(frame_bytes_max)
+    command_bytes_max, room = config.limits.command_bytes_max, largest_command(frame_bytes_max)
     if command_bytes_max != Limits().command_bytes_max and command_bytes_max > room:
         raise ConfigError(
             f"limits.command_bytes_max: {command_bytes_max} does not fit a frame of "
