@@ -17,7 +17,7 @@ from typing import Final
 
 from paxos_core.checksum import checksum
 from paxos_core.messages import Vote
-from paxos_core.types import NO_BALLOT, Ballot, Slot
+from paxos_core.types import NO_BALLOT, SLOT_BELIEVED_MAX, Ballot, Slot
 
 _UINT8: Final = 0xCC
 _UINT64: Final = 0xCF
@@ -183,8 +183,9 @@ def restate(state: DurableState) -> list[Record]:
 def replay(records: Iterable[Record]) -> DurableState:
     """The state that `records`, oldest first, describe.
 
-    Raises `RecordError` if they contradict themselves: a slot said to be chosen
-    without a value, or a value or snapshot that fails its checksum.
+    Raises `RecordError` if they contradict themselves, or cannot be: a slot said to be
+    chosen without a value, a value or snapshot that fails its checksum, a snapshot of a slot
+    that no log reaches.
     """
     state = DurableState()
     values: dict[Slot, tuple[int, bytes]] = {}
@@ -235,6 +236,8 @@ def _replay_chosen(
 def _replay_snapshot(
     state: DurableState, values: dict[Slot, tuple[int, bytes]], snapshot: Snapshot
 ) -> None:
+    if snapshot.slot > SLOT_BELIEVED_MAX:
+        raise RecordError(f"a snapshot of slot {snapshot.slot}: no log is so long")
     if state.snapshot and snapshot.slot < state.snapshot.slot:
         return
     state.snapshot = snapshot

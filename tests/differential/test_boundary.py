@@ -9,7 +9,7 @@ from paxos_core import messages as m
 from paxos_core.batch import encode_batch
 from paxos_core.checksum import checksum
 from paxos_core.durable import Promised, Snapshot
-from paxos_core.types import make_ballot
+from paxos_core.types import SLOT_BELIEVED_MAX, make_ballot
 from transports import _paxos_device as uapi
 
 from . import binding as px
@@ -87,6 +87,16 @@ def test_a_restored_snapshot_is_checked_by_user_space():
     snapshot = Snapshot(4, checksum(STATE) ^ 1, STATE)
     with pytest.raises(BadRecords):
         Pair(Setup(CONFIG, (encode_record(snapshot),), 64, 16))
+
+
+@pytest.mark.parametrize(("slot", "good"), [(SLOT_BELIEVED_MAX, True), (1 << 63, False)])
+def test_both_start_from_a_snapshot_of_any_slot_that_is_believed(slot: int, good: bool):
+    setup = Setup(CONFIG, (encode_record(Snapshot(slot, checksum(STATE), STATE)),), 64, 16)
+    if good:
+        assert Pair(setup).python.status()["watermark"] == slot
+    else:
+        with pytest.raises(BadRecords):
+            Pair(setup)
 
 
 def test_a_call_that_no_driver_may_make_changes_nothing():

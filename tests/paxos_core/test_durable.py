@@ -26,7 +26,7 @@ from paxos_core.durable import (
     Voted,
     restate,
 )
-from paxos_core.types import U64_MAX, make_ballot
+from paxos_core.types import SLOT_BELIEVED_MAX, U64_MAX, make_ballot
 
 B1, B2, B3 = (make_ballot(n, 2) for n in (1, 2, 3))
 V, W = value_of(b"v"), value_of(b"w")
@@ -188,6 +188,12 @@ def test_a_snapshot_replaces_the_log_below_it_and_no_vote_above(at: int) -> None
 def test_an_older_snapshot_changes_nothing() -> None:
     newer = replay([snapshot(5), chosen_value(5, V), ChosenUpTo(6)])
     assert replay([snapshot(5), chosen_value(5, V), ChosenUpTo(6), snapshot(4)]) == newer
+
+
+def test_a_snapshot_of_a_slot_that_no_log_reaches_is_refused() -> None:
+    assert replay([snapshot(SLOT_BELIEVED_MAX)]).watermark == SLOT_BELIEVED_MAX
+    with pytest.raises(RecordError, match="no log is so long"):
+        replay([snapshot(SLOT_BELIEVED_MAX + 1)])
 
 
 @explore
