@@ -60,6 +60,11 @@ def test_the_navigation_has_the_headings_of_the_map(docs_site: Path) -> None:
     ]
 
 
+def test_a_figure_in_a_table_breaks_before_its_interval_alone(docs_site: Path) -> None:
+    page = html(docs_site, "layers")
+    assert re.search(r"<p>\d+\u00a0us \(\d+\u00a0to\u00a0\d+\u00a0us\)</p>", page)
+
+
 def test_nothing_is_fetched_from_elsewhere(docs_site: Path) -> None:
     for path in [*docs_site.rglob("*.html"), *docs_site.rglob("*.css")]:
         text = path.read_text()
