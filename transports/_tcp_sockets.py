@@ -24,9 +24,14 @@ _LISTEN_CURES = {
     errno.EACCES: "choose a port above 1023, or run with the right to use this one",
 }
 
+_NOT_OURS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 
 async def listen(local: NodeId, address: str) -> socket.socket:
-    """Listen on `address`. Raises `TransportError` with the cause and the cure."""
+    """Listen on `address`, a name's first that this machine has.
+
+    Raises `TransportError` with the cause and the cure.
+    """
     host, port = split_host_port(address)
     try:
         found = await trio.socket.getaddrinfo(
@@ -36,7 +41,20 @@ async def listen(local: NodeId, address: str) -> socket.socket:
         raise TransportError(
             f"replica {local} cannot listen on {address}: {error}; check the host's name"
         ) from error
-    family, _type, _protocol, _name, resolved = found[0]
+    for family, _type, _protocol, _name, resolved in found[:-1]:
+        try:
+            return _listen(local, address, family, resolved)
+        except TransportError as error:
+            # One that is in use is not passed over: somebody may be this replica there.
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _NOT_OURS):
+                raise
+    family, _type, _protocol, _name, resolved = found[-1]
+    return _listen(local, address, family, resolved)
+
+
+def _listen(
+    local: NodeId, address: str, family: int, resolved: tuple[object, ...]
+) -> socket.socket:
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -60,20 +78,27 @@ async def listen(local: NodeId, address: str) -> socket.socket:
 
 
 async def dial(address: str, timeout_seconds: float) -> socket.socket | None:
-    """Connect to `address`; None if that failed, for whatever reason, or took too long."""
+    """Connect to `address`; None if that failed, for whatever reason, or took too long.
+
+    Each address of a name is tried for so long, in the name's order, and so long the name
+    itself is looked up: one that answers nothing must not hide the others.
+    """
     host, port = split_host_port(address)
-    with trio.move_on_after(timeout_seconds):
+    with trio.move_on_after(timeout_seconds) as looking_up:
         try:
             # Each time anew: a name may not be known yet, or may have moved.
             found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             return None
-        for family, _type, _protocol, _name, resolved in found:
-            try:
-                sock = socket.socket(family, socket.SOCK_STREAM)
-            except OSError:
-                # No descriptor left, or a family that this machine does not speak: later, perhaps.
-                continue
+    if looking_up.cancelled_caught:
+        return None
+    for family, _type, _protocol, _name, resolved in found:
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError:
+            # No descriptor left, or a family that this machine does not speak: later, perhaps.
+            continue
+        with trio.move_on_after(timeout_seconds):
             if await _connect(sock, resolved):
                 return sock
     return None

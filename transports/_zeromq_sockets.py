@@ -9,6 +9,7 @@ import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trio
 import zmq
@@ -36,6 +37,7 @@ _BIND_CURES = {
     errno.ENOTDIR: "make its directory first",
     errno.EINVAL: "a link-local address needs its interface, as in tcp://[fe80::1%eth0]:7100",
 }
+_NOT_OURS = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.EAFNOSUPPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +121,20 @@ def hello(sender: NodeId, receiver: NodeId) -> bytes:
     return join_frames([pack_hello(Hello(sender, receiver))])
 
 
-async def resolve(address: str) -> str:
-    """Return `address` with its host as a number. Raises `OSError` or `UnicodeError`.
+async def resolve(address: str) -> list[str]:
+    """Return `address` with each number that its host has. Raises `OSError` or `UnicodeError`.
 
     ZeroMQ would look a name up in a thread that carries traffic, which would wait.
     """
     scheme, _, rest = address.partition("://")
     if scheme == "ipc":
-        return address
+        return [address]
     host, port = split_host_port(rest)
     found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    family, _type, _protocol, _name, resolved = found[0]
+    return [_numeric(family, resolved, port) for family, _, _, _, resolved in found]
+
+
+def _numeric(family: int, resolved: tuple[Any, ...], port: int) -> str:
     if family != socket.AF_INET6:
         return f"tcp://{resolved[0]}:{port}"
     # A link-local address is one host's only together with its interface.
@@ -182,24 +187,41 @@ def allow_family(router: zmq.Socket[bytes], endpoint: str) -> None:
 
 
 async def bind(router: zmq.Socket[bytes], local: NodeId, address: str) -> None:
-    """Bind to `address`. Raises `TransportError` with the cause and the cure."""
+    """Bind to `address`, a name's first that this machine has.
+
+    Raises `TransportError` with the cause and the cure.
+    """
     try:
-        endpoint = await resolve(address)
+        endpoints = await resolve(address)
     except (OSError, UnicodeError) as error:
         raise TransportError(
             f"replica {local} cannot listen on {address}: {error}; check the host's name"
         ) from error
+    for endpoint in endpoints:
+        try:
+            _bind(router, endpoint)
+            return
+        except OSError as error:
+            number = error.errno or 0
+            # One that is in use is not passed over: somebody may be this replica there.
+            if number in _NOT_OURS and endpoint != endpoints[-1]:
+                continue
+            raise TransportError(
+                f"replica {local} cannot listen on {address}: {os.strerror(number).lower()}; "
+                f"{_BIND_CURES.get(number, 'choose another address')}"
+            ) from error
+
+
+def _bind(router: zmq.Socket[bytes], endpoint: str) -> None:
+    """Raises `OSError`, by which one tells the system's refusal from a wrong configuration."""
+    if endpoint.startswith("ipc://"):
+        _check_free(endpoint.removeprefix("ipc://"))
+    allow_family(router, endpoint)
     try:
-        if endpoint.startswith("ipc://"):
-            _check_free(endpoint.removeprefix("ipc://"))
-        allow_family(router, endpoint)
         router.bind(endpoint)
-    except OSError as error:  # which a ZMQError is not
-        raise _cannot_listen(local, address, error.errno or 0) from error
-    except zmq.ZMQError as error:
-        # By its kind one tells the system's refusal from a configuration that is wrong.
+    except zmq.ZMQError as error:  # which is none
         number = error.errno or 0
-        raise _cannot_listen(local, address, number) from OSError(number, os.strerror(number))
+        raise OSError(number, os.strerror(number)) from error
 
 
 def forget_path(address: str) -> None:
@@ -207,13 +229,6 @@ def forget_path(address: str) -> None:
     scheme, _, path = address.partition("://")
     if scheme == "ipc":
         Path(path).unlink(missing_ok=True)
-
-
-def _cannot_listen(local: NodeId, address: str, number: int) -> TransportError:
-    return TransportError(
-        f"replica {local} cannot listen on {address}: {os.strerror(number).lower()}; "
-        f"{_BIND_CURES.get(number, 'choose another address')}"
-    )
 
 
 def _check_free(path: str) -> None:

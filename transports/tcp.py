@@ -68,6 +68,7 @@ class TcpOptions:
     hello_seconds: float = 5.0
     """A stream that has not said who it is by then is closed (`malformed`)."""
     connect_seconds: float = 2.0
+    """For one attempt to connect, and for looking up a name."""
     reconnect_first_seconds: float = 0.02
     reconnect_last_seconds: float = 0.5
     """The pause before dialling again: doubled from the first to the last."""

@@ -21,7 +21,7 @@ import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from itertools import repeat
+from itertools import count, repeat
 
 import trio
 import zmq
@@ -298,10 +298,11 @@ class ZeroMqTransport(Transport):
         """Have a connection to `peer` for ever.
 
         libzmq dials again by itself, but gives up on who broke its protocol once, and
-        knows no names: one not reached for two rounds is resolved and dialled anew.
+        knows no names: one not reached for two rounds is resolved and dialled anew, at
+        the next address that its name has.
         """
-        while True:
-            endpoint = await self._dial(peer)
+        for turn in count():
+            endpoint = await self._dial(peer, turn)
             misses = 0
             while misses < 2:
                 await trio.sleep(self._options.connect_seconds)
@@ -310,11 +311,12 @@ class ZeroMqTransport(Transport):
                 self._dialler.disconnect(endpoint)
                 self._restore_edge()
 
-    async def _dial(self, peer: NodeId) -> str | None:
+    async def _dial(self, peer: NodeId, turn: int) -> str | None:
         try:
-            endpoint = await resolve(self._peers[peer])
+            endpoints = await resolve(self._peers[peer])
         except (OSError, UnicodeError):
             return None
+        endpoint = endpoints[turn % len(endpoints)]
         if self._keys is not None:
             secure_dialler(self._dialler, self._keys, peer)
         allow_family(self._dialler, endpoint)

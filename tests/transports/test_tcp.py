@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 import trio
 import trio.testing
 from ipv6_cases import need_ipv6
+from names import MANY, give_many
 
 from transports._tcp_sockets import _connect
 from transports.api import Frame, TransportError
@@ -289,6 +290,35 @@ async def test_a_dialling_socket_that_meets_itself_has_not_connected() -> None:
     sock.bind(("127.0.0.1", 0))
     assert not await _connect(sock, sock.getsockname())
     assert sock.fileno() == -1
+
+
+async def test_a_name_s_address_that_answers_nothing_hides_no_other() -> None:
+    peers = free_tcp_addresses(2)
+    port = port_of(peers[2])
+    give_many("127.0.0.2", "127.0.0.1")
+    with socket.socket() as silent, ExitStack() as waiting:
+        silent.bind(("127.0.0.2", port))
+        silent.listen(0)
+        for _ in range(3):
+            # A queue that is full has the kernel drop who else comes.
+            other = waiting.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(silent.getsockname())
+        named = {**peers, 2: f"{MANY}:{port}"}
+        async with open_tcp(2, peers) as two, open_tcp(CLIENT, named, connect_seconds=0.1) as one:
+            await until_received(one, two, (2, b"x"))
+
+
+async def test_a_replica_listens_on_its_name_s_first_address_that_is_its_machine_s() -> None:
+    (peer,) = free_tcp_addresses(1).values()
+    named = {1: f"{MANY}:{port_of(peer)}"}
+    give_many("192.0.2.1", "127.0.0.2", "127.0.0.1")
+    async with open_tcp(1, named) as one:
+        assert one._listener is not None
+        assert one._listener.getsockname() == ("127.0.0.2", port_of(peer))
+        with pytest.raises(TransportError, match="address already in use; stop the process"):
+            async with open_tcp(1, named):
+                pass
 
 
 @pytest.mark.parametrize("host", ["[::1]", "localhost"])

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+import zmq
 from ipv6_cases import need_ipv6
+from names import MANY, give_many
 from zeromq_kit import (
     CLIENT,
     over_tcp,
@@ -44,6 +46,30 @@ async def test_other_forms_of_address(host: str) -> None:
     async with open_zeromq(1, peers) as one, open_zeromq(2, peers) as two:
         await until_received(one, two, (2, b"x"))
         await until_received(two, one, (1, b"y"))
+
+
+async def test_every_address_of_a_name_gets_its_turn() -> None:
+    peers = over_tcp(2)
+    give_many("127.0.0.2", "127.0.0.1")
+    named = {**peers, 2: f"tcp://{MANY}:{port_of(peers[2])}"}
+    async with (
+        open_zeromq(2, peers) as two,
+        open_zeromq(CLIENT, named, connect_seconds=0.1) as client,
+    ):
+        await until_received(client, two, (2, b"x"))
+
+
+async def test_a_replica_listens_on_its_name_s_first_address_that_is_its_machine_s() -> None:
+    (peer,) = over_tcp(1).values()
+    named = {1: f"tcp://{MANY}:{port_of(peer)}"}
+    give_many("192.0.2.1", "127.0.0.2", "127.0.0.1")
+    async with open_zeromq(1, named) as one:
+        assert one._listener is not None
+        bound = one._listener.getsockopt(zmq.LAST_ENDPOINT)
+        assert bound == f"tcp://127.0.0.2:{port_of(peer)}".encode()
+        with pytest.raises(TransportError, match="address already in use; stop the process"):
+            async with open_zeromq(1, named):
+                pass
 
 
 async def test_a_socket_that_a_dead_process_left_is_taken_over(tmp_path: Path) -> None:
@@ -142,5 +168,5 @@ async def test_an_address_that_the_system_refuses_is_its_fault(address: str, sai
 
 
 async def test_a_link_local_address_keeps_its_interface() -> None:
-    assert await resolve("tcp://[fe80::1%lo]:7100") == "tcp://[fe80::1%lo]:7100"
-    assert await resolve("tcp://[::1]:7100") == "tcp://[::1]:7100"
+    assert await resolve("tcp://[fe80::1%lo]:7100") == ["tcp://[fe80::1%lo]:7100"]
+    assert await resolve("tcp://[::1]:7100") == ["tcp://[::1]:7100"]
