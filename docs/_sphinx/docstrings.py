@@ -15,16 +15,25 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any
+from typing import Any, Final, get_args
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
+from sphinx.util.inspect import TypeAliasForwardRef
 from sphinx.util.nodes import make_refnode
 
+from paxos_core.messages import Message
+
 _PLACE = re.compile(r"^<!-- (auto[a-z]+): (\S+)((?: [\w=-]+)*) -->$", re.MULTILINE)
+
+
+_ANY_MESSAGE: Final = " | ".join(
+    f"~{kind.__module__}.{kind.__qualname__}" for kind in get_args(Message)
+)
+"""What `Message` becomes once it is evaluated."""
 
 
 def placed(markdown: str) -> list[tuple[str, str]]:
@@ -79,14 +88,25 @@ def _resolve(
 def _signature(
     app: Sphinx, what: str, name: str, found: object, options: Any, signature: str, returns: str
 ) -> tuple[str, str] | None:
-    """A protocol is never made, so it has none."""
+    """A protocol is never made, so it has none; of others, as the source has them.
+
+    A default that is made anew each time is no Python, so that nothing would be parsed.
+    """
     if what == "class" and getattr(found, "_is_protocol", False):
         return "", ""
-    return None
+    if not signature:
+        return None
+    return signature.replace("<factory>", "...").replace(_ANY_MESSAGE, "Message"), returns
+
+
+def _name_alias(alias: TypeAliasForwardRef) -> str:
+    """By its last part, as other types are; Sphinx would write ``TypeAliasForwardRef('...')``."""
+    return f"~{alias.name}"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    TypeAliasForwardRef.__repr__ = _name_alias  # type: ignore[method-assign]
     app.connect("source-read", _read, priority=250)
     app.connect("missing-reference", _resolve)
     app.connect("autodoc-process-signature", _signature)

@@ -42,3 +42,10 @@ def test_every_exception_is_documented(documented: set[str]) -> None:
             is_error = isinstance(found, type) and issubclass(found, Exception)
             if is_error and found.__module__ == module:
                 assert f"{module}.{name}" in documented
+
+
+def test_signatures_are_as_the_source_has_them(docs_site: Path) -> None:
+    for page in (docs_site / "reference").glob("*.html"):
+        text = page.read_text()
+        for odd in ("TypeAliasForwardRef", "&lt;factory", "~paxos_core", "~transports"):
+            assert odd not in text, f"{page.name}: {odd}"
