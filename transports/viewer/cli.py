@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from transports.node.cli.failures import Failure, Misuse
-from transports.node.cli.options import has_display
+from transports.node.cli.options import check_stdout, has_display
 
 if TYPE_CHECKING:
     from transports.viewer.sources import Run
@@ -55,10 +55,13 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
     (node1-and-2-more.html). A file that ends with
     .script is a script for a small cluster: it is run. Without any RUN the page
     shows a story of our own. The page needs no network and no other file. Ends with 1
-    for a RUN of which nothing can be shown; what else was wrong is said, on the page too.
+    for a RUN of which nothing can be shown, 2 for one that cannot be read; what else was
+    wrong is said, on the page too.
     """
     from transports.viewer.sources import read_runs
 
+    if file is not None and str(file) == "-":
+        check_stdout()
     run = read_runs(runs)
     _say_problems(runs, run)
     target = file or run.folder / f"{run.name}{SUFFIXES[form]}"
@@ -66,12 +69,14 @@ def view(runs: tuple[Path, ...], file: Path | None, opens: bool | None, form: st
         raise Misuse(f"{target}: that is the trace itself: name another file with -o")
     if str(target) != "-" and target.exists() and not target.is_file():
         raise Misuse(f"{target}: this is no regular file: name one, or - for standard output")
-    text = _render(run, form)
+    # In UTF-8, whatever the terminal's encoding is. Neither a file's name nor what a trace
+    # says need be characters.
+    data = _render(run, form).encode(errors="replace")
     if str(target) == "-":
-        click.echo(text, nl=False)
+        click.echo(data, nl=False)
         return
     try:
-        target.write_text(text, encoding="utf-8")
+        target.write_bytes(data)
     except OSError as error:
         raise Failure(f"{target}: {error.strerror}") from error
     click.echo(f"{target}")

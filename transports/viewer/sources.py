@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from paxos_core.testing.script import ScriptError, trace_script
 from paxos_core.trace import Problem, Trace, read_trace
 from paxos_core.trace.read import EVENTS_MAX
-from transports.node.cli.failures import Failure, Misuse
+from transports.node.cli.failures import Misuse
 
 LINE_BYTES_MAX: Final = 8 * 2**20
 LINES_MAX: Final = EVENTS_MAX + 2
@@ -38,8 +38,8 @@ class Run:
 def read_runs(paths: Sequence[Path]) -> Run:
     """The run in these files; without any, the built-in story.
 
-    Raises `Misuse` for a script among traces or one that cannot be obeyed, and
-    `Failure` for a file that cannot be read.
+    Raises `Misuse` for a file that cannot be read, a script among traces, and one that
+    cannot be obeyed.
     """
     if not paths:
         return Run([story()], STORY_TITLE, f"paxos-{STORY.replace('_', '-')}", Path())
@@ -74,7 +74,7 @@ def _read_script(path: Path) -> Trace:
         with _open(path) as file:
             data = file.read(SCRIPT_BYTES_MAX + 1)
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}") from error
+        raise Misuse(f"{path}: cannot be read ({error.strerror}); check the name") from error
     if len(data) > SCRIPT_BYTES_MAX:
         raise Misuse(f"{path}: a script has at most {SCRIPT_BYTES_MAX:,} bytes")
     try:
@@ -91,7 +91,7 @@ def _read_file(path: Path) -> Trace:
         with _open(path) as file:
             trace = read_trace(_lines(file, left_out))
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}") from error
+        raise Misuse(f"{path}: cannot be read ({error.strerror}); check the name") from error
     trace.problems.extend(left_out)
     return trace
 

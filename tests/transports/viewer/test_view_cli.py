@@ -79,6 +79,21 @@ def test_the_page_can_go_to_standard_output(home: Path, capsys: pytest.CaptureFi
     assert not Path("run.html").exists()
 
 
+@pytest.mark.parametrize("form", ["page", "shiviz"])
+def test_what_is_no_character_has_a_page(
+    home: Path, capsysbinary: pytest.CaptureFixture[bytes], form: str
+) -> None:
+    name = os.fsdecode(b"n\xff")
+    first, event, *rest = Path("run.trace").read_text().splitlines()
+    odd = json.dumps({**json.loads(event), "kind": "fault", "text": "\ud800"})
+    Path(f"{name}.trace").write_text("\n".join([first, event, odd, *rest]))
+    for target in (f"{name}.out", "-"):
+        assert main(["view", f"{name}.trace", "-o", target, "--format", form]) == 0
+    out, err = capsysbinary.readouterr()
+    assert err == b""
+    assert out == b"n\\udcff.out\n" + Path(f"{name}.out").read_bytes()
+
+
 def test_shiviz_reads_it_too(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert view(capsys, "run.trace", "--format", "shiviz") == (0, "run.shiviz.log\n", "")
     assert Path("run.shiviz.log").read_text()
@@ -103,8 +118,8 @@ def test_it_opens_a_browser_only_where_that_is_wanted(
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["absent.trace"], 1, "absent.trace: No such file or directory"),
-        (["."], 1, ".: Is a directory"),
+        (["absent.trace"], 2, "absent.trace: cannot be read (No such file or directory)"),
+        (["."], 2, ".: cannot be read (Is a directory)"),
         (["run.trace", "-o", "run.trace"], 2, "that is the trace itself"),
         (["run.trace", "-o", "no/where.html"], 1, "no/where.html: No such file"),
         (["a.script", "run.trace"], 2, "a script is a whole run"),

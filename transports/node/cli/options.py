@@ -68,9 +68,14 @@ def output_option(command: _Command) -> _Command:
 
 def _check_output(_context: click.Context, _option: click.Parameter, output: str) -> str:
     """That there is somewhere to write to, before the command does anything."""
+    check_stdout()
+    return output
+
+
+def check_stdout() -> None:
+    """That standard output is open. Raises `Failure`."""
     if sys.stdout is None:
         raise Failure("the output cannot be written (standard output is closed)")
-    return output
 
 
 def timeout_option(default: float, what: str) -> Callable[[_Command], _Command]:
@@ -114,8 +119,13 @@ def has_display() -> bool:
 
 def search_here() -> None:
     """As with `python -m`: a module of the user's own lies where he is."""
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        # The directory has been removed, with all that lay there.
+        return
+    if "" not in sys.path and here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def check_joins_processes(config: ClusterConfig, path: str) -> None:

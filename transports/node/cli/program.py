@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
 import click
 
-from transports.node.cli.failures import FAILED, INTERRUPTED, READER_GONE, explain
+from transports.node.cli.failures import FAILED, INTERRUPTED, MISUSED, READER_GONE, explain
 from transports.node.cli.group import LazyGroup
+
+WRITERS: Final = ("click.utils", "rich.console", __name__)
+"""The modules that write to standard output, this one by its last flush."""
 
 
 @click.group(
@@ -31,6 +37,11 @@ def paxos() -> None:
 
 def run_program(arguments: Sequence[str] | None) -> int:
     """Run `paxos`, tell in one line what went wrong, and return the exit status."""
+    if not __debug__:
+        _complain("the core relies on its assertions; start Python without -O, or PYTHONOPTIMIZE")
+        return MISUSED
+    output = sys.stdout
+    _have_all_characters(output)
     try:
         status = paxos.main(arguments, prog_name="paxos", standalone_mode=False)
         if sys.stdout is not None:
@@ -42,8 +53,8 @@ def run_program(arguments: Sequence[str] | None) -> int:
         error.show()
         return error.exit_code
     except SystemExit as end:
-        # Click's way of telling a broken pipe from other errors.
-        if not isinstance(end.__context__, BrokenPipeError):
+        # After a broken pipe Click puts something else there, and rich raises this for it.
+        if sys.stdout is output and not isinstance(end.__context__, BrokenPipeError):
             raise
         _give_output_up()
         return READER_GONE
@@ -54,7 +65,7 @@ def run_program(arguments: Sequence[str] | None) -> int:
         told = explain(error)
         if told is not None:
             message, status = told
-        elif isinstance(error, OSError) and _output_is_broken():
+        elif isinstance(error, OSError) and _is_of_output(error):
             message, status = f"the output cannot be written ({error.strerror})", FAILED
             _give_output_up()
         else:
@@ -69,16 +80,16 @@ def _complain(message: str) -> None:
         click.echo(f"paxos: {message}", err=True)
 
 
-def _output_is_broken() -> bool:
-    """Whether standard output fails again: what a failed write left in its buffer is still there.
+def _have_all_characters(output: object) -> None:
+    """Write as an escape what the terminal's encoding lacks: what was done is told in any case."""
+    if isinstance(output, io.TextIOWrapper) and output.errors == "strict":
+        output.reconfigure(errors="backslashreplace")
 
-    Without a buffer nothing is left, and the error is taken to be the output's.
-    """
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return bool(getattr(sys.stdout, "write_through", False))
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it was raised where output is written."""
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    return innermost.f_globals.get("__name__") in WRITERS
 
 
 def _give_output_up() -> None:

@@ -95,8 +95,6 @@ def node(
     What happens is logged to standard error. SIGINT (Ctrl-C) and SIGTERM end
     the node in order, with status 0.
     """
-    if not __debug__:
-        raise Misuse("the core relies on its assertions; start Python without -O")
     config = choose_core(read_config(config_path), core)
     check_joins_processes(config, config_path)
     check_node(config, node, config_path)

@@ -27,7 +27,7 @@ def run(main: Callable[[], Awaitable[_T]], *, last: bool = False) -> _T:
     SIGINT, SIGTERM and SIGHUP cancel it; when it has cleaned up, `Interrupted` is raised.
     One that follows while it cleans up changes nothing. With `last`, neither does
     any until the process has ended: for a command whose end this is.
-    An error that is alone in its group is raised as itself.
+    An error that is alone in its group is raised as itself, with what it says of its cause.
     """
     noted: list[int] = []
     heard = heard_signals()
@@ -44,11 +44,11 @@ def run(main: Callable[[], Awaitable[_T]], *, last: bool = False) -> _T:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
-        # Not `from None`: the cause is part of what an error says.
-        raise error from error.__cause__
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    # Not where the group is handled: it would take the place of what the error was raised for.
+    raise error
 
 
 async def _guarded(

@@ -165,6 +165,8 @@ def _hint(config: ClusterConfig, reason: ClientError) -> str:
 def _open(name: str | None) -> AbstractContextManager[BinaryIO | None]:
     if name is None:
         return nullcontext()
+    if name == "-" and sys.stdin is None:
+        raise Misuse("--file -: standard input is closed; name a file, or open it")
     if name == "-":
         return nullcontext(sys.stdin.buffer)
     try:

@@ -75,9 +75,10 @@ def test_a_node_ends_with_its_standard_input(tmp_path: Path) -> None:
         assert process.wait(END_SECONDS) == 0
 
 
-def test_assertions_must_be_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-O", "-m", "transports.node.cli", "node", "1"]
-    done = subprocess.run(command, capture_output=True, cwd=tmp_path, text=True)
+@pytest.mark.parametrize("command", ["node 1", "view"])
+def test_assertions_must_be_on(tmp_path: Path, command: str) -> None:
+    line = [sys.executable, "-O", "-m", "transports.node.cli", *command.split()]
+    done = subprocess.run(line, capture_output=True, cwd=tmp_path, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("paxos: the core relies on its assertions")
 

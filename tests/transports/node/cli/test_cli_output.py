@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
 
 import pytest
 
 from transports.node.cli import main
+from transports.node.cli.options import search_here
 
 PAXOS = f"{sys.executable} -m transports.node.cli"
 
@@ -36,14 +40,71 @@ def test_a_closed_output_is_one_line(command: str) -> None:
     assert said == "paxos: the output cannot be written (standard output is closed)\n"
 
 
-def test_a_reader_that_has_enough_has_a_status_of_its_own() -> None:
+@pytest.mark.parametrize(
+    "command", ["transports", "transports -o json", "status --watch --timeout 0.01"]
+)
+def test_a_reader_that_has_enough_has_a_status_of_its_own(tmp_path: Path, command: str) -> None:
+    (tmp_path / "paxos.toml").write_text('[nodes]\n1 = "127.0.0.1:1"\n')
     # The pipe has no reader from the start: nothing depends on who is faster.
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "transports.node.cli", "transports"]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE)
+    line = [sys.executable, "-m", "transports.node.cli", *command.split()]
+    done = subprocess.run(line, stdout=write, stderr=subprocess.PIPE, cwd=tmp_path)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("command", ["submit --file -", "check-history - --model kv"])
+def test_a_closed_input_is_one_line(
+    command: str, paxos, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paxos("init", "--example")
+    monkeypatch.setattr(sys, "stdin", None)
+    done = paxos(*command.split())
+    assert (done.status, done.out) == (2, "")
+    assert "standard input is closed" in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("opened", "said"),
+    [(None, "standard output is closed"), ("/dev/full", "No space left on device")],
+)
+def test_a_page_that_cannot_be_written_is_one_line(
+    opened: str | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
+        # More than a buffer holds: nothing of it is left there, to fail once more.
+        output = opened and closing.enter_context(open(opened, "w"))
+        patch.setattr(sys, "stdout", output)
+        assert main(["view", "-o", "-"]) == 1
+    assert capsys.readouterr().err == f"paxos: the output cannot be written ({said})\n"
+
+
+def test_what_the_terminal_cannot_show_is_shown_in_another_way(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "caf\xe9").mkdir()
+    monkeypatch.chdir(home / "caf\xe9")
+    output = TextIOWrapper(BytesIO(), encoding="ascii")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        main(["init", "--example"])
+        assert main(["init", "--node", "1"]) == 0
+    assert rb"caf\xe9/data/node-1" in output.detach().getvalue()
+
+
+def test_a_directory_that_was_removed_is_no_reason_to_fail(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = home / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    before = list(sys.path)
+    search_here()
+    assert sys.path == before
+    monkeypatch.chdir(home)
 
 
 DEFECT = """
@@ -58,9 +119,9 @@ main(["transports"])
 """
 
 
-def test_an_error_that_is_not_of_the_output_is_not_taken_for_it() -> None:
-    # A process of its own, because this one's output has no buffer to tell it by.
-    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_error_that_is_not_of_the_output_is_not_taken_for_it(unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     command = [sys.executable, "-c", DEFECT]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
