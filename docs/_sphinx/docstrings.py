@@ -13,6 +13,7 @@ that prose mentions is public.
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from typing import Any, Final, get_args
@@ -34,6 +35,7 @@ _ANY_MESSAGE: Final = " | ".join(
     f"~{kind.__module__}.{kind.__qualname__}" for kind in get_args(Message)
 )
 """What `Message` becomes once it is evaluated."""
+_CONTEXT: Final = "~contextlib.AbstractAsyncContextManager"
 
 
 def placed(markdown: str) -> list[tuple[str, str]]:
@@ -91,11 +93,14 @@ def _signature(
     """A protocol is never made, so it has none; of others, as the source has them.
 
     A default that is made anew each time is no Python, so that nothing would be parsed.
+    What is called for `async with` says so, and not what its generator yields.
     """
     if what == "class" and getattr(found, "_is_protocol", False):
         return "", ""
     if not signature:
         return None
+    if inspect.isasyncgenfunction(getattr(found, "__wrapped__", None)):
+        returns = re.sub(r"^[~\w.]*AsyncIterator\[", f"{_CONTEXT}[", returns)
     return signature.replace("<factory>", "...").replace(_ANY_MESSAGE, "Message"), returns
 
 

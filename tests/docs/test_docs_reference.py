@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def test_every_exception_is_documented(documented: set[str]) -> None:
 
 
 def test_signatures_are_as_the_source_has_them(docs_site: Path) -> None:
+    node = (docs_site / "reference" / "node.html").read_text()
+    assert "AbstractAsyncContextManager[Node]" in re.sub("<[^>]*>", "", node)
     for page in (docs_site / "reference").glob("*.html"):
         text = page.read_text()
         for odd in ("TypeAliasForwardRef", "&lt;factory", "~paxos_core", "~transports"):
