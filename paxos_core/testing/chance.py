@@ -28,6 +28,7 @@ CORE: Final = 13
 """Which core a node has. Alone; a client's key has its endpoint behind the number."""
 CLIENT: Final = 13
 PARTIAL: Final = 21
+DAMAGE: Final = 22
 NETWORK: Final = 0x6E6574
 LIAR: Final = 0x6C
 LIARS_NETWORK: Final = 0x6E

@@ -32,6 +32,8 @@ class Rates:
     duplicate_span: int = 1
     late: int = 0
     late_span: int = 1
+    damage_permille: int = 0
+    """Of a thousand frames with a value, how many have it changed; done before they get here."""
 
 
 class Network:

@@ -28,6 +28,12 @@ class Options:
     default_timing: bool = False
     """Every node has the time-outs that a user gets without choosing, not the seed's."""
 
+    damage: int = 0
+    """Of a thousand frames that carry a value, so many have a bit of it changed on the way.
+
+    No kind of fault, which a seed would draw: so every seed stays the run that it was.
+    """
+
     def command(self) -> str:
         """The command that repeats this run."""
         parts = [f"paxos simulate --seed {self.seed}"]
@@ -35,6 +41,8 @@ class Options:
             parts.append(f"--core {self.core}")
         if self.default_timing:
             parts.append("--default-timing")
+        if self.damage:
+            parts.append(f"--damage {self.damage}")
         if self.without:
             parts.append("--without " + ",".join(sorted(self.without)))
         if self.drop:

@@ -121,7 +121,7 @@ def draw_plan(options: Options) -> Plan:
         limits=_draw_limits(limits, "tiny" in kinds, "compact" in kinds),
         session_limits=_draw_session_limits(limits, "evict" in kinds),
         frame_bytes_max=frame_bytes_max,
-        rates=_draw_rates(shape, kinds),
+        rates=_draw_rates(shape, kinds, options.damage),
         garbage_permille=30 if "garbage" in kinds else 0,
         disk_units_max=shape.choice((1, 20, 60, 150)),
         chaos_units=chaos_ticks * TICK_UNITS,
@@ -217,8 +217,9 @@ def _draw_session_limits(chance: Chance, evict: bool) -> SessionLimits:
     )
 
 
-def _draw_rates(chance: Chance, kinds: frozenset[str]) -> Rates:
+def _draw_rates(chance: Chance, kinds: frozenset[str], damage_permille: int) -> Rates:
     rates = Rates(chance.between(1, 10), chance.choice((10, 30, 120)))
+    rates.damage_permille = damage_permille
     if "loss" in kinds:
         rates.loss = FRACTION * chance.choice((1, 3, 10, 25)) // 100
     if "duplicate" in kinds:

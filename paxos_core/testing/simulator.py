@@ -15,7 +15,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from paxos_core.codec import HEADER_BYTES, Codec, DecodeError
+from paxos_core.codec import Codec, DecodeError
 from paxos_core.config import ReplicaConfig
 from paxos_core.describe import describe_message
 from paxos_core.durable import DurableState, RawRecord, Record, decode_record
@@ -25,11 +25,13 @@ from paxos_core.ready import LeaderChanged, Ready
 from paxos_core.replica import Replica
 from paxos_core.replicated_log import ReplicatedLog
 from paxos_core.service import Service
-from paxos_core.testing.chance import GARBAGE, NODE, stream
+from paxos_core.testing.chance import NODE, stream
 from paxos_core.testing.cores import PYTHON, MakeCore, foreign_nodes
+from paxos_core.testing.damage import Damage
 from paxos_core.testing.disk import Disk, DiskFailed
 from paxos_core.testing.failure import SimulationFailure, Violation
 from paxos_core.testing.faults import FaultRunner
+from paxos_core.testing.garbage import Garbage
 from paxos_core.testing.healing import Healing
 from paxos_core.testing.machine import AppendList
 from paxos_core.testing.members import CLUSTER, SimulatedNode
@@ -90,7 +92,8 @@ class Simulation:
         self.monitor = Monitor(plan.quorums, plan.rates.duplicate == 0)
         self.monitor.begun(plan.quorums, plan.frame_bytes_max)
         self.network = self.make_network(plan)
-        self._garbage = stream(options.seed, GARBAGE)
+        self._garbage = Garbage(self)
+        self._damage = Damage(options.seed)
         self._foreign = foreign_nodes(options.seed, options.core, plan.quorums)
         self.nodes = {node: self._make_node(node, plan) for node in plan.quorums.members}
         self.seats = Seats(self)
@@ -393,47 +396,21 @@ class Simulation:
         if self.trace is not None:
             self.say(f"{sender} -> {to} {describe_message(message)}")
         self.monitor.framed(self.now, to, frame)
+        damage_permille = self.network.rates.damage_permille
+        if damage_permille:
+            frame = self._damaged(sender, to, frame, message, damage_permille)
         self.network.carry(sender, to, frame)
-        if self.plan.garbage_permille and self._garbage.happens(self.plan.garbage_permille):
-            self.at(1, self._garble, to, frame)
+        if self.plan.garbage_permille:
+            self._garbage.follow(to, frame)
 
-    def _garble(self, to: NodeId, frame: bytes) -> None:
-        """Something that is no frame of this cluster arrives too."""
-        garbage = self._garbage
-        match garbage.below(3):
-            case 0:
-                frame = Codec(CLUSTER + 1, 1).encode(self._reader.decode(frame)[1])
-            case 1:
-                frame = frame[: garbage.below(len(frame))]
-            case _:
-                noise = b"".join(garbage.next().to_bytes(8, "big") for _ in range(6))
-                frame = frame[: garbage.below(HEADER_BYTES)] + noise
-        self.monitor.counts["garbage"] += 1
-        try:
-            message = self._reader.decode(frame)[1]
-        except DecodeError:
-            self._offer_garbage(to, frame)
-            return
-        raise Violation("garbage is refused", f"{len(frame)} bytes read as {message}")
-
-    def _offer_garbage(self, to: NodeId, frame: bytes) -> None:
-        """A foreign core reads frames itself: it must be none the wiser for this one."""
-        node = self.nodes.get(to)
-        if node is None or not node.foreign or node.paused:
-            return
-        try:
-            sender, message = node.codec.decode(frame)
-        except DecodeError:
-            return
-        self.pump(node)
-        service = node.service
-        if service is None:
-            # It was down, or what had to be taken first was a write that it was to crash at.
-            return
-        before = service.replica.status()
-        service.receive(sender, message)
-        if service.take() or service.replica.status() != before:
-            raise Violation("garbage is refused", f"{to} heeds {len(frame)} bytes")
+    def _damaged(
+        self, sender: NodeId, to: NodeId, frame: bytes, message: Message, permille: int
+    ) -> bytes:
+        arrives = self._damage.pass_through((sender, to), frame, message, permille)
+        if arrives is not frame:
+            self.monitor.counts["value damaged on its way"] += 1
+            self.say(f"a bit changes in {type(message).__name__} {sender} -> {to}")
+        return arrives
 
     def _arrive(self, delay: int, to: NodeId, frame: bytes) -> None:
         node = self.nodes.get(to)

@@ -32,6 +32,7 @@ NAMES: Final = {number: kind.__name__ for kind, number in KINDS.items()}
 TOLD: Final = {
     "all is healed": "all faults end: from here on everything has to come right",
     "but for ": "but some links stay cut until there is a leader",
+    "a bit changes in": "a value changes on its way, which its checksum will tell",
     "round ": "faults and load begin anew",
     "the quorums can spare": "it is left out: the quorums cannot spare one more disk",
 }

@@ -57,6 +57,13 @@ Examples:
     is_flag=True,
     help="Time-outs as a configuration without any has them, not the seed's.",
 )
+@click.option(
+    "--damage",
+    type=click.IntRange(0, 1000),
+    default=0,
+    metavar="N",
+    help="Change a bit of the value in N of a thousand frames that carry one.",
+)
 @click.option("--without", default="", metavar="KIND,KIND", help="Leave out kinds of fault.")
 @click.option("--drop", default="", metavar="N,N", help="Leave out these faults of the seed.")
 @click.option(
@@ -109,6 +116,7 @@ def simulate(
     jobs: int,
     core: str,
     default_timing: bool,
+    damage: int,
     seconds: int | None,
     ledger: Path | None,
     without: str,
@@ -145,6 +153,7 @@ def simulate(
         seconds=seconds,
         core=core,
         default_timing=default_timing,
+        damage=damage,
     )
     check_drop(base, len(chosen))
     if shows or trace is not None:
