@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
-        cannot("no Playwright: pip install 'pluggable-paxos[test]'")
+        cannot("no Playwright; in a clone: pip install '.[test]'")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield opened

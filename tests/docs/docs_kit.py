@@ -29,5 +29,5 @@ def need_sphinx() -> None:
     """Skips without Sphinx, but where everything must be tested it fails."""
     missing = [name for name in ("sphinx", "furo", "myst_parser") if find_spec(name) is None]
     if missing:
-        reason = f"no {missing[0]}: pip install 'pluggable-paxos[docs]'"
+        reason = f"no {missing[0]}; in a clone: pip install '.[docs]'"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)

@@ -31,7 +31,7 @@ def test_seeds_and_what_once_broke_it(name: str) -> None:
 def test_mutated_inputs(name: str, tmp_path: Path) -> None:
     """A number of runs and a seed: the same inputs every time."""
     if importlib.util.find_spec("atheris") is None:
-        reason = "needs Atheris: pip install 'pluggable-paxos[fuzz]'"
+        reason = "needs Atheris; in a clone: pip install '.[fuzz]'"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     target = f"python:{name}"
     runs = RUNS.get(name, RUNS_EACH)

@@ -16,6 +16,9 @@ from .runner import Runs
 
 def main(names: list[str]) -> int:
     """Check the mutants that are named, or all."""
+    if {"-h", "--help"} & set(names):
+        print(__doc__)
+        return 0
     everyone = mutants()
     for name in names:
         if not any(name in mutant.id for mutant in everyone):

@@ -66,6 +66,9 @@ def show(model: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """0 if all is as it must be, 1 if not, 2 for wrong use."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
     unknown = set(arguments) - set(BROKEN)
     if unknown:
         print(

