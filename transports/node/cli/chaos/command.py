@@ -235,7 +235,7 @@ def _show(verdict: Verdict, output: str) -> None:
     click.echo(
         f"{len(verdict.history):,} operations: {counted(verdict.outcomes, 'none ended')}; "
         f"longest without an answer: {verdict.silence_seconds:.1f} s; "
-        f"logs trimmed behind a snapshot: {verdict.trims:,} times or more"
+        f"logs seen trimmed behind a snapshot: {verdict.trims:,} times"
     )
     folder = verdict.wish.directory
     if verdict.window is not None:
