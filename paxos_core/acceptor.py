@@ -54,7 +54,9 @@ class Acceptor:
         self._page_bytes = page_bytes
         self._vote_slots_max = vote_slots_max
         self._run: Accepted | None = None
+        """The last Accepted, which may still wait at the gate, and then take in the next slot."""
         self._run_gate: WriteId | None = None
+        """The write that it waits for, or waited."""
         self.promised = promised
         self.votes = votes
         self.watermark = watermark

@@ -131,7 +131,9 @@ class Client:
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
         self.session = 0
+        """The session that commands go into; 0 for none."""
         self._newest_session = 0
+        """The last one we had: the answer to an older OpenSession gives no newer one."""
         self.target: NodeId = config.nodes[0]
         """The node that is asked next: the leader, as far as is known."""
         self.command_bytes_max = largest_command(config.frame_bytes_max)
@@ -140,12 +142,19 @@ class Client:
         self._next_number = 1
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
+        """Commands in the queue."""
         self._in_flight = 0
+        """Commands in groups."""
         self._groups: dict[tuple[int, int], _Group] = {}
+        """(session, first command) -> a request on its way; ascending in each session."""
         self._opening_tick: int | None = None
+        """When a session was asked for last; `None` if none is wanted."""
         self._rotated_tick = -1
+        """When the next node in turn was taken for the target: once a tick."""
         self._silent: dict[NodeId, int] = {}
+        """Node -> when it last left a request unanswered."""
         self._redirects = 0
+        """Attempts in this tick that followed another node's word."""
         self._redirects_max = 4 * len(config.nodes)
         self._ready = ClientReady()
 

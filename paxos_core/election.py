@@ -87,13 +87,20 @@ class Election:
         """Since a leader, or a candidate that we promised to, was heard."""
         self.led_ticks = 0
         self._waited_ticks = 0
+        """Of `_timeout_ticks`, after which we ask whether we may stand."""
         self._timeout_ticks = self._draw_timeout()
         self._asked: Ballot = NO_BALLOT
+        """The ballot that we asked about last; none once we stand, or follow."""
         self._grants_mask = 0
+        """Who has lost its leader as well, ourselves included."""
         self._reached_mask = 0
+        """Who has answered at all."""
         self._answered_mask = 0
+        """As a leader: who has answered since the last check."""
         self._sequence = 0
+        """Of the last round of heartbeats."""
         self._checked_sequence = 0
+        """Of the last round before the last check."""
 
     # Time
 

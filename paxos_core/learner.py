@@ -41,6 +41,7 @@ class Learner:
         """The highest watermark that anyone has claimed; above ours, we lag."""
         self.log_bytes = sum(ENTRY_OVERHEAD_BYTES + len(value) for _, value in log.values())
         self._ahead: dict[Slot, Entry] = {}
+        """Chosen, but a slot before it is not known yet."""
         self._ahead_max = ahead_max
 
     @property

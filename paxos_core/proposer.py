@@ -89,13 +89,18 @@ class Proposer:
         self.ballot: Ballot = NO_BALLOT
         self._from_slot: Slot = 0
         self._pages: dict[NodeId, Slot] = {}
+        """Acceptor -> where the page begins that it owes us; `NO_MORE` if it promised all."""
         self._promised_mask = 0
         self._prepare_tick = 0
         self._votes: dict[Slot, Vote] = {}
+        """Of those that promises showed the highest for each slot."""
         self.promised_watermark: Slot = 0
+        """The highest that a promise told of."""
         self.next_slot: Slot = 0
         self.in_flight: dict[Slot, Proposal] = {}
+        """Proposed and not chosen yet, ascending by slot."""
         self.pending: deque[bytes] = deque()
+        """Commands that wait for a slot."""
         self.pending_bytes = 0
 
     # Phase 1

@@ -98,9 +98,12 @@ class Replica:
         self._election = Election(config, self._outbox, state.promised)
         self._catchup = CatchUp(config, self._outbox, self._learner, state.snapshot)
         self._recorded: Slot = state.watermark
+        """The last watermark on record, or in `ready.records`."""
         self._unrecorded: list[ChosenValue] = []
+        """Chosen since, and no vote of ours says so; to be recorded with the next watermark."""
         self._unrecorded_bytes = 0
         self._kept_bytes = 0
+        """Of the log when the last snapshot was taken, or refused."""
         self._deliver_replayed(state)
         self._handlers: dict[type, Callable[[NodeId, Any], None]] = {
             m.PreVote: self._receive_pre_vote,
@@ -451,6 +454,7 @@ class Replica:
         learner = self._learner
         learner.hear_watermark(watermark)
         votes = self._acceptor.votes
+        # A watermark may be any number, but there are no more of our votes than these.
         for slot in range(learner.watermark, min(watermark, learner.watermark + len(votes))):
             vote = votes.get(slot)
             if vote is None or vote.ballot != ballot:

@@ -78,7 +78,6 @@ class Service:
     """
 
     __slots__ = (
-        "_asked",
         "_clients",
         "_command_bytes_max",
         "_digest",
@@ -89,6 +88,7 @@ class Service:
         "_replies",
         "_reply_bytes_max",
         "_sessions",
+        "_told_status",
         "applied",
         "applied_commands",
         "asked",
@@ -118,17 +118,23 @@ class Service:
         """Is given the sender and the nonce of each `StatusRequest`."""
         self._sessions = SessionTable(session_limits or SessionLimits())
         self._digest = bytes(_DIGEST_BYTES)
+        """A chain of hashes over the log below `applied`."""
         self._leading = False
         self._replies: list[tuple[NodeId, m.Message]] = []
+        """To clients, since the last take."""
         self._handlers: dict[type, Callable[[NodeId, Any], None]] = {
             m.Request: self._receive_request,
             m.OpenSession: self._receive_open_session,
             m.StatusRequest: self._receive_status_request,
         }
         self._clients: dict[int, NodeId] = {}
+        """Session -> the endpoint that it spoke from last."""
         self._openers: dict[int, NodeId] = {}
+        """Nonce of an OpenSession -> its sender."""
         self._proposed: set[tuple[int, int]] = set()
-        self._asked: set[NodeId] = set()
+        """(session, first command), or (0, nonce), of what we proposed and was not applied yet."""
+        self._told_status: set[NodeId] = set()
+        """Whose StatusRequest was answered since the last take."""
 
     @property
     def digest(self) -> str:
@@ -159,7 +165,7 @@ class Service:
         Raises `MachineFailed` and `SnapshotError`.
         """
         ready = self.replica.take()
-        self._asked.clear()
+        self._told_status.clear()
         for event in ready.events:
             if isinstance(event, LeaderChanged):
                 self._leading = event.leader == self.replica.config.node
@@ -180,9 +186,9 @@ class Service:
 
     def _receive_status_request(self, sender: NodeId, request: m.StatusRequest) -> None:
         self.asked(sender, request.nonce)
-        if sender in self._asked:
+        if sender in self._told_status:
             return
-        self._asked.add(sender)
+        self._told_status.add(sender)
         status = msgpack.packb(self.describe())
         self._replies.append((sender, m.StatusReply(request.nonce, status)))
 

@@ -249,6 +249,7 @@ static bool is_left_out(struct px_outbox *outbox, u16 type, u64 a, u64 b)
 
 	if (outbox->event_count < PX_EVENTS_MAX)
 		return false;
+	/* But for the one that is being read just now. */
 	if (!last && outbox->ready_events.tail != outbox->event_cursor)
 		last = outbox->ready_events.tail;
 	if (type == PAXOS_LEADER && last && last->type == PAXOS_LEADER) {
