@@ -103,7 +103,7 @@ _ALL: Final = (
     Rule(
         "ballot owner",
         f"{MADE_SIMPLE}, 2.5",
-        "A ballot belongs to the node in its number. Who speaks in another's is not heard, nor "
+        "A ballot belongs to the node in its number. Whoever speaks in another's is not heard, nor "
         "is a ballot so high that none would be left above it.",
         ("paxos_core.types.make_ballot", "paxos_core.types.is_proposer"),
     ),
@@ -132,13 +132,13 @@ _ALL: Final = (
     Rule(
         "follow",
         OWN,
-        "Who speaks as the leader of a ballot that is not below what was promised is followed.",
+        "Whoever speaks as the leader of a ballot that is not below what was promised is followed.",
         ("paxos_core.election.Election.follow",),
     ),
     Rule(
         "pre-vote",
         f"{OWN}, after Ongaro's thesis on Raft (2014), 9.6",
-        "Who hears no leader asks the others before it disturbs anyone; they agree only if "
+        "A node that hears no leader asks the others before it disturbs anyone; they agree only if "
         "they hear none either.",
         (
             "paxos_core.election.Election.canvass",
@@ -182,7 +182,7 @@ _ALL: Final = (
     Rule(
         "catch-up",
         OWN,
-        "Who lacks chosen values asks one node for them, page by page. What is chosen stays "
+        "A node that lacks chosen values asks another for them, page by page. What is chosen stays "
         "chosen, so it is learnt from anybody.",
         (
             "paxos_core.catchup.CatchUp.tick",
@@ -194,7 +194,7 @@ _ALL: Final = (
         "snapshot",
         OWN,
         "The application's state after a slot stands for the log up to there, which can then "
-        "be forgotten; who is further behind gets the snapshot.",
+        "be forgotten; a node that is further behind gets the snapshot.",
         (
             "paxos_core.replica.Replica.compact",
             "paxos_core.catchup.CatchUp.receive_snapshot_chunk",
@@ -242,7 +242,7 @@ _ALL: Final = (
     Rule(
         "no vote",
         f"{OWN}; {MADE_SIMPLE}, 2.5",
-        "Who may have forgotten what it promised does not vote under its identity; it learns.",
+        "A node that may have forgotten its promises does not vote under its identity; it learns.",
         ("paxos_core.config.ReplicaConfig",),
     ),
     Rule(
