@@ -45,6 +45,7 @@ from transports.framing import FramingError
 Way = TypeVar("Way", bound=tuple[object, ...] | bytes)
 """How the layer below addresses an endpoint: a socket address, a MAC."""
 
+_INT_MAX = (1 << 31) - 1
 _PACKET_BYTES_MAX = 65_600
 _PACKETS_PER_DRAIN = 256
 _LONG_DRAIN_PACKETS = 32
@@ -284,6 +285,7 @@ def check_ids(local: NodeId, peers: Mapping[NodeId, str]) -> None:
 
 def enlarge_buffers(sock: socket.socket, buffer_bytes: int) -> None:
     """Ask for `buffer_bytes` each way; without CAP_NET_ADMIN the host's limit is what one gets."""
+    buffer_bytes = min(buffer_bytes, _INT_MAX)
     for force, plain in (
         (_linux.SO_RCVBUFFORCE, socket.SO_RCVBUF),
         (_linux.SO_SNDBUFFORCE, socket.SO_SNDBUF),

@@ -16,6 +16,7 @@ _KEEPALIVE_IDLE_SECONDS = 10
 _KEEPALIVE_INTERVAL_SECONDS = 5
 _KEEPALIVE_PROBES = 3
 _FILES_FOR_OTHERS = 100
+_INT_MAX = (1 << 31) - 1
 
 _LISTEN_CURES = {
     errno.EADDRINUSE: "stop the process that uses it, or give the replica another port",
@@ -141,6 +142,6 @@ def set_up(sock: socket.socket, unacknowledged_seconds: float) -> None:
         (socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_SECONDS),
         (socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_SECONDS),
         (socket.TCP_KEEPCNT, _KEEPALIVE_PROBES),
-        (socket.TCP_USER_TIMEOUT, int(unacknowledged_seconds * 1000)),
+        (socket.TCP_USER_TIMEOUT, max(1, min(int(unacknowledged_seconds * 1000), _INT_MAX))),
     ):
         sock.setsockopt(socket.IPPROTO_TCP, option, value)

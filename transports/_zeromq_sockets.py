@@ -22,6 +22,7 @@ _JOINED_BYTES_MIN = 64 * 1024
 _CURVE_BYTES = 64
 """More than encryption adds to a message; ZeroMQ's limit counts it."""
 IDENTITY_BYTES = 8
+_INT_MAX = (1 << 31) - 1
 _PROCESS_BYTES = 8
 _IDENTITY_MARK = 1 << 63
 _KEEPALIVE_IDLE_SECONDS = 10
@@ -153,14 +154,15 @@ def make_router(
     """
     router = context.socket(zmq.ROUTER)
     pause_ms = _milliseconds(options.reconnect_first_seconds)
+    queue_messages_max = min(options.queue_messages_max, _INT_MAX)
     settings: dict[int, int | bytes] = {
         zmq.LINGER: 0,
         zmq.ROUTING_ID: identity,
         zmq.ROUTER_MANDATORY: 1,
         zmq.ROUTER_HANDOVER: 1,
         zmq.IMMEDIATE: 1,
-        zmq.SNDHWM: options.queue_messages_max,
-        zmq.RCVHWM: options.queue_messages_max,
+        zmq.SNDHWM: queue_messages_max,
+        zmq.RCVHWM: queue_messages_max,
         zmq.MAXMSGSIZE: HELLO_BYTES + joined_bytes_max(options) + _CURVE_BYTES,
         zmq.HANDSHAKE_IVL: _milliseconds(options.handshake_seconds),
         zmq.CONNECT_TIMEOUT: _milliseconds(options.connect_seconds),
@@ -178,7 +180,7 @@ def make_router(
 
 
 def _milliseconds(seconds: float) -> int:
-    return max(1, min(int(seconds * 1000), (1 << 31) - 1))
+    return max(1, min(int(seconds * 1000), _INT_MAX))
 
 
 def allow_family(router: zmq.Socket[bytes], endpoint: str) -> None:

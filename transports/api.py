@@ -33,6 +33,9 @@ FIRST_CLIENT_ID = 1 << 16
 LAST_CLIENT_ID = (1 << 63) - 1
 """The greatest."""
 
+OPTION_MAX = 1 << 40
+"""The most that a number among a transport's options may be: beyond any use."""
+
 
 @dataclass(slots=True)
 class TransportStats:
@@ -141,8 +144,8 @@ def group_frames(
 def read_options(kind: type[Options], transport: str, options: Mapping[str, object]) -> Options:
     """Build the dataclass `kind`, whose fields are numbers with defaults, from an opener's options.
 
-    An `int` is accepted where a `float` is declared; a number must be positive.
-    Raises `TransportError` for an unknown name, another type or a value of zero or less.
+    An `int` is accepted where a `float` is declared; a number must be positive, and at most
+    `OPTION_MAX`. Raises `TransportError` for an unknown name, another type or another value.
     """
     known = {option.name: option for option in fields(kind)}
     for name, value in options.items():
@@ -158,6 +161,8 @@ def read_options(kind: type[Options], transport: str, options: Mapping[str, obje
             )
         if isinstance(value, int | float) and not value > 0:
             raise TransportError(f"{transport}: option {name} must be above zero, not {value!r}")
+        if isinstance(value, int | float) and value > OPTION_MAX:
+            raise TransportError(f"{transport}: option {name} is at most {OPTION_MAX}; give less")
     return kind(**options)
 
 
@@ -195,6 +200,7 @@ def split_host_port(address: str) -> tuple[str, int]:
 __all__ = [
     "FIRST_CLIENT_ID",
     "LAST_CLIENT_ID",
+    "OPTION_MAX",
     "Frame",
     "NodeId",
     "OpenTransport",

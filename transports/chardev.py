@@ -218,16 +218,19 @@ def open_relay_device(
     """A relay, and the largest frame that it takes. Raises `TransportError`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         inspect("kmod", sock, options.interface, local, macs, frame_bytes_max)
-    config = make_config(
-        MODE_RELAY,
-        local,
-        options.interface,
-        macs,
-        ethertype=options.ethertype,
-        frame_bytes_max=frame_bytes_max,
-        queue_bytes_max=options.queue_bytes_max,
-        clients_max=options.clients_max,
-    )
+    try:
+        config = make_config(
+            MODE_RELAY,
+            local,
+            options.interface,
+            macs,
+            ethertype=options.ethertype,
+            frame_bytes_max=frame_bytes_max,
+            queue_bytes_max=options.queue_bytes_max,
+            clients_max=options.clients_max,
+        )
+    except ValueError as error:
+        raise TransportError(f"kmod: {error}; give less") from error
     device = open_configured(options.device, config)
     return device, config.frame_bytes_max
 

@@ -26,6 +26,8 @@ def test_options_have_defaults_and_take_an_int_for_a_float() -> None:
         ({"size_bytes": True}, "option size_bytes takes int, not True"),
         ({"size_bytes": 1.5}, "option size_bytes takes int, not 1.5"),
         ({"size_bytes": 0}, "option size_bytes must be above zero, not 0"),
+        ({"size_bytes": 1 << 41}, "option size_bytes is at most 1099511627776; give less"),
+        ({"pause_seconds": float("inf")}, "option pause_seconds is at most 1099511627776"),
         ({"pause_seconds": float("nan")}, "option pause_seconds must be above zero, not nan"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from transports.api import Frame, Transport
@@ -34,7 +35,9 @@ async def feed_drains(
 def open_more_files() -> None:
     """Connections are files: take as many as the system grants, not the careful default."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # Refused where the system's own bound was lowered since, or a sandbox forbids it.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def collect_less() -> None:

@@ -174,8 +174,8 @@ printable = st.text(
     st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20
 )
 option_values = st.one_of(
-    st.text(max_size=20),
-    st.integers(),
+    st.text(max_size=20).filter(str.isprintable),
+    st.integers(-(1 << 63), (1 << 63) - 1),
     st.booleans(),
     st.floats(allow_nan=False, allow_infinity=False),
 )
@@ -243,6 +243,8 @@ def test_any_configuration_survives_being_written(
         (NODES + "4 = 'a b'", "paxos.toml:5: nodes.4: 'a b' is not an address", "7101"),
         (NODES + "[transport_options]\na = [1]", "paxos.toml:6: transport_options.a", "a string"),
         (NODES + "[transport_options]\na = nan", "paxos.toml:6: transport_options.a", "finite"),
+        (NODES + "[transport_options]\na = 0x" + "f" * 9999, "paxos.toml:6: transport", "64 bits"),
+        (NODES + '[transport_options]\na = "\\u0000"', "paxos.toml:6: transport_", "remove them"),
         (NODES + "[transport_options]\na = 1979-05-27", "paxos.toml:6: transport_options.a", ""),
     ],
 )

@@ -260,6 +260,13 @@ async def test_an_address_in_use_is_one_clear_line(tmp_path: Path) -> None:
         assert isinstance(raised.value.__cause__, OSError)
 
 
+async def test_a_host_that_is_no_name_is_one_clear_line(tmp_path: Path) -> None:
+    async with serving_node(tmp_path) as (node, _):
+        with pytest.raises(MetricsError, match=r"\(not a host's name\); give --metrics another"):
+            async with open_metrics(node, f"{'a' * 64}.test:9464"):
+                pass
+
+
 @pytest.mark.parametrize("address", ["", "x", "host", "1.2.3.4", "70000", ":x", "a b:1", "::1:80"])
 def test_what_is_no_address_is_one_clear_line(address: str) -> None:
     with pytest.raises(MetricsError, match=r"write host:port.*a port alone"):

@@ -204,7 +204,7 @@ def test_a_store_is_never_made_over_something_else(tmp_path: Path) -> None:
 def test_a_loser_of_the_race_to_make_a_store_leaves_the_winner_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transports.node.store.log_create._is_vacant", lambda target: True)
+    monkeypatch.setattr("transports.node.store.log_create.is_vacant", lambda target: True)
     path = make(tmp_path / "s")
     with pytest.raises(StoreExists):
         create_store(path, IDENTITY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -95,12 +94,12 @@ def _chosen_nodes(
 
 def _make(config: ClusterConfig, nodes: tuple[int, ...], *, voting: bool) -> None:
     from transports.node.store.api import StoreIdentity
-    from transports.node.store.log_create import create_store
+    from transports.node.store.log_create import create_store, is_vacant
 
     # All or none: with one store lost, `init --all` must not quietly make a new one that votes.
     for node in nodes:
         path = config.store_path(node)
-        if len(nodes) > 1 and path.exists() and not (path.is_dir() and not os.listdir(path)):
+        if len(nodes) > 1 and not is_vacant(path):
             raise Failure(
                 f"{path}: there is something already, so nothing was made; "
                 "make the stores that are new with: paxos init --node N"

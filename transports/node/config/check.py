@@ -39,6 +39,7 @@ LIMIT_BOUNDS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 TICKS_BOUND: Final = 1_000_000
+INTEGER_BOUND: Final = 1 << 63
 
 CHOICES: Final[Mapping[tuple[str, ...], str]] = MappingProxyType(
     {
@@ -171,6 +172,11 @@ def read_options(place: Place, table: dict[str, Any]) -> dict[str, Scalar]:
             )
         if isinstance(value, float) and not math.isfinite(value):
             raise mistake(place, path, f"{value} is not a number", "give a finite one")
+        if isinstance(value, int) and not -INTEGER_BOUND <= value < INTEGER_BOUND:
+            raise mistake(place, path, "a huge number", "give one of 64 bits, as TOML has them")
+        if isinstance(value, str) and not value.isprintable():
+            problem = "has characters that cannot be printed"
+            raise mistake(place, path, problem, "remove them")
     return dict(table)
 
 

@@ -105,10 +105,10 @@ def _read_address(address: str) -> tuple[str, int]:
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     try:
         return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a host's name"
         raise MetricsError(
-            f"metrics cannot be served at {host}:{port} ({error.strerror or error}); "
-            "give --metrics another address"
+            f"metrics cannot be served at {host}:{port} ({reason}); give --metrics another address"
         ) from error
 
 

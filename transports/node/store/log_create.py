@@ -32,7 +32,7 @@ def create_store(path: str | os.PathLike[str], identity: StoreIdentity) -> None:
     empty directory, and `StoreFailed`.
     """
     target = Path(os.path.abspath(path))
-    if not _is_vacant(target):
+    if not is_vacant(target):
         raise _exists(target, identity.node)
     try:
         _make_parents(target.parent)
@@ -52,7 +52,11 @@ def create_store(path: str | os.PathLike[str], identity: StoreIdentity) -> None:
 
 def _exists(target: Path, node: int) -> StoreExists:
     # A store that lost a file is one still: it must not be taken for something else.
-    if not any((target / name).is_file() for name in (IDENTITY_NAME, SEAL_NAME)):
+    try:
+        is_store = any((target / name).is_file() for name in (IDENTITY_NAME, SEAL_NAME))
+    except OSError as error:
+        raise StoreFailed(describe_failure(target, error)) from error
+    if not is_store:
         return StoreExists(
             f"{target}: there is something already, and it is no store; move it away, "
             "or correct `data` in the configuration"
@@ -63,7 +67,8 @@ def _exists(target: Path, node: int) -> StoreExists:
     )
 
 
-def _is_vacant(target: Path) -> bool:
+def is_vacant(target: Path) -> bool:
+    """Whether a store can be made there. Raises `StoreFailed` where that cannot be seen."""
     try:
         return not os.listdir(target)
     except FileNotFoundError:

@@ -302,6 +302,11 @@ def describe_failure(path: Path, error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{path}: the disk is full ({reason}); free some space, then start the node again"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"{path}: there is no right to read and write there ({reason}); "
+            "run as the user who owns it, or change its rights"
+        )
     return (
         f"{path}: the store failed ({reason}) and is not tried again; "
         "check the disk and the rights, then start the node again"
