@@ -19,6 +19,10 @@ from paxos_core.checksum import checksum
 from paxos_core.messages import Chosen, Learn, Message, StatusReply, StatusRequest
 
 ASK_SECONDS = 0.25
+KEPT_BYTES_MAX = 64 << 20
+"""Of slots that came and were not handed out yet, whatever a node sends; far more than a page."""
+_ENTRY_BYTES = 256
+"""What a slot costs beside its value."""
 
 
 class NodeSilent(Exception):
@@ -33,7 +37,25 @@ class _Question:
     nonce: int = 0
     status: dict[str, Any] | None = None
     chosen: dict[int, Chosen] = field(default_factory=dict)
+    slot: int = 0
+    """The next that is wanted of the log."""
+    kept_bytes: int = 0
     answered: trio.Event = field(default_factory=trio.Event)
+
+    def keep(self, entry: Chosen) -> None:
+        """Keep a slot until it is handed out, if it is wanted and there is room."""
+        size = len(entry.value) + _ENTRY_BYTES
+        is_new = entry.slot >= self.slot and entry.slot not in self.chosen
+        if is_new and self.kept_bytes + size <= KEPT_BYTES_MAX:
+            self.chosen[entry.slot] = entry
+            self.kept_bytes += size
+
+    def take(self) -> Chosen:
+        """Hand out the slot that is wanted, which is there."""
+        entry = self.chosen.pop(self.slot)
+        self.kept_bytes -= len(entry.value) + _ENTRY_BYTES
+        self.slot += 1
+        return entry
 
 
 class Questions:
@@ -59,23 +81,21 @@ class Questions:
         self, node: int, first_slot: int, timeout: float
     ) -> AsyncIterator[tuple[int, list[bytes]]]:
         """The log of `node`, as `Client.log` says."""
-        question = _Question(node)
+        question = _Question(node, slot=first_slot)
         chosen = question.chosen
-        slot = first_slot
         self._open.add(question)
         try:
             while True:
                 with trio.move_on_after(timeout) as scope:
-                    while slot not in chosen:
-                        await self._ask(question, Learn(slot))
-                        slot = max(slot, min(chosen, default=slot))
+                    while question.slot not in chosen:
+                        await self._ask(question, Learn(question.slot))
+                        question.slot = min(chosen, default=question.slot)
                 if scope.cancelled_caught:
                     raise NodeSilent(f"node {node} did not answer for {timeout:g} s")
-                entry = chosen.pop(slot)
+                entry = question.take()
                 if checksum(entry.value) == entry.checksum:
-                    yield slot, decode_batch(entry.value) or []
-                slot += 1
-                if slot >= entry.watermark:
+                    yield entry.slot, decode_batch(entry.value) or []
+                if question.slot >= entry.watermark:
                     return
         finally:
             self._open.discard(question)
@@ -96,7 +116,7 @@ class Questions:
                     question.status = _unpack_status(status)
                     question.answered.set()
                 case Chosen():
-                    question.chosen[message.slot] = message
+                    question.keep(message)
                     if message.slot + 1 == message.page_end:
                         question.answered.set()
 

@@ -114,7 +114,7 @@ def check_transport_name(name: str) -> None:
 def has_display() -> bool:
     """Whether somebody sits before a display, at a terminal, and waits for a page."""
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return bool(display) and sys.stdout.isatty()
+    return bool(display) and sys.stdout is not None and sys.stdout.isatty()
 
 
 def search_here() -> None:

@@ -19,12 +19,22 @@ HASH_CHARACTERS: Final = 8
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console. What goes into a file or a pipe is never cut to a terminal's width."""
+    """A console. What goes into a file or a pipe is never cut to a terminal's width.
+
+    What goes to a closed stream goes nowhere.
+    """
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False, soft_wrap=not width)
+    width = None if stream is not None and stream.isatty() else PIPE_WIDTH
+    return Console(
+        file=stream,
+        width=width,
+        highlight=False,
+        markup=False,
+        soft_wrap=not width,
+        quiet=stream is None,
+    )
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from transports.node.cli import main
-from transports.node.cli.options import search_here
+from transports.node.cli.options import has_display, search_here
+from transports.node.cli.output import make_console
 
 PAXOS = f"{sys.executable} -m transports.node.cli"
 
@@ -92,6 +93,14 @@ def test_what_the_terminal_cannot_show_is_shown_in_another_way(
         main(["init", "--example"])
         assert main(["init", "--node", "1"]) == 0
     assert rb"caf\xe9/data/node-1" in output.detach().getvalue()
+
+
+def test_what_goes_to_a_closed_stream_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert not has_display()
+    make_console(stderr=True).print("progress")
 
 
 def test_a_directory_that_was_removed_is_no_reason_to_fail(
