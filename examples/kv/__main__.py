@@ -7,6 +7,7 @@ Run: python -m examples.kv            three nodes of its own, gone when it ends
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,12 @@ def own_cluster(transport: str) -> Iterator[Path]:
             create_store(config.store_path(node), identity)
             command = [sys.executable, "-m", "transports.node.cli", "node", str(node)]
             command += ["--config", str(path), "--machine", MACHINE]
-            stack.callback(end, subprocess.Popen(command, cwd=ROOT, start_new_session=True))
+            # However this program ends, the pipe does too, and so do they.
+            command += ["--stop-with-stdin"]
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
+            )
+            stack.callback(end, process)
         yield path
 
 
@@ -54,12 +60,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 async def front(config: Path, host: str, port: int) -> None:
-    async with open_client(load_config(config), timeout=20.0) as client:
+    """Serve until SIGTERM, or Ctrl-C."""
 
-        def say(port: int) -> None:
-            click.echo(f"a key-value store on {host}:{port}: try redis-cli -p {port} set name ada")
+    def say(port: int) -> None:
+        click.echo(f"a key-value store on {host}:{port}: try redis-cli -p {port} set name ada")
 
-        await serve(client, host, port, say)
+    with trio.CancelScope() as scope:
+        loop = trio.lowlevel.current_trio_token()
+        signal.signal(signal.SIGTERM, lambda *_: loop.run_sync_soon(scope.cancel))
+        async with open_client(load_config(config), timeout=20.0) as client:
+            await serve(client, host, port, say)
 
 
 @click.command()
@@ -76,11 +86,12 @@ async def front(config: Path, host: str, port: int) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=6379, show_default=True)
 def main(config: Path | None, transport: str, host: str, port: int) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     with ExitStack() as stack:
         path = config or stack.enter_context(own_cluster(transport))
         try:
             trio.run(front, path, host, port)
+            click.echo("the server has ended", err=True)
         except* KeyboardInterrupt:
             click.echo("the server has ended", err=True)
         except* (ConfigError, ClientError) as group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -133,6 +134,26 @@ def port() -> Iterator[int]:
         yield int(line.split(" on ")[1].split(":")[1])
         process.send_signal(2)
         process.wait(20)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGKILL, -9)])
+def test_its_nodes_end_with_it(tmp_path: Path, number: int, status: int) -> None:
+    command = [sys.executable, "-u", "-m", "examples.kv", "--port", "0"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        # Its nodes have the same standard error: that ends with the last of them.
+        process.communicate(timeout=20)
+    assert process.returncode == status
+    assert any(tmp_path.iterdir()) is (number == signal.SIGKILL)
 
 
 @pytest.mark.parametrize("options", [{}, {"protocol": 2}, {"protocol": 3}])
