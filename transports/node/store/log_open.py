@@ -111,6 +111,7 @@ def open_store(
             directory_fd = _open_directory(where)
             opened.callback(os.close, directory_fd)
             _lock(directory, directory_fd)
+            _check_rights(directory_fd)
             identity = _read_identity(where, directory_fd)
             _check_owner(directory, identity, cluster, node)
             store = _open_log(where, directory_fd, identity, preallocate_bytes, opened)
@@ -249,6 +250,16 @@ def _lock(directory: Path, directory_fd: int) -> None:
         raise StoreBusy(
             f"{directory}: another process holds this store; stop that node first"
         ) from error
+
+
+def _check_rights(directory_fd: int) -> None:
+    """Whether files can be made there, which the first checkpoint does. Raises `OSError`.
+
+    It may be hours away, and about the same for all nodes.
+    """
+    wanted = os.W_OK | os.X_OK
+    if not os.access(".", wanted, dir_fd=directory_fd, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _open_part(where: Place, directory_fd: int, name: str, access: int = os.O_RDWR) -> int:

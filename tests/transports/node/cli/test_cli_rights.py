@@ -71,6 +71,22 @@ def test_a_store_of_another_user(arguments: str, paxos, open_home: Path) -> None
     )
 
 
+def test_a_store_s_directory_that_belongs_to_others(paxos, open_home: Path) -> None:
+    """Its files alone are not enough: the first checkpoint would end the node."""
+    (open_home / "paxos.toml").write_text(TCP)
+    assert paxos("init", "--node", 1).status == 0
+    store = open_home / "data" / "node-1"
+    for file in store.iterdir():
+        file.chmod(0o666)
+    assert paxos("log", "--store", "--node", 1).status == 0  # now all that it needs is loaded
+    store.chmod(0o555)
+    with without_rights():
+        done = paxos("log", "--store", "--node", 1)
+    store.chmod(0o700)
+    assert (done.status, done.out) == (1, "")
+    assert f"{store}: there is no right to read and write there" in done.err
+
+
 @pytest.mark.parametrize(
     ("config", "closed", "status", "said"),
     [
