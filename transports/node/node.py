@@ -107,6 +107,7 @@ class Node:
         service.describe = self.status
         service.asked = self._incarnations.hear
         self._changed = trio.Event()
+        self._ended = False
         self._watchers: set[trio.MemorySendChannel[NodeEvent]] = set()
 
     # For the embedding program
@@ -159,21 +160,45 @@ class Node:
         self._transport.send(self._encode(messages))
 
     async def wait_for_leader(self) -> int:
-        """Wait until this node knows a leader; returns its id."""
+        """Wait until this node knows a leader; returns its id.
+
+        Raises `trio.ClosedResourceError` when the node ends first.
+        """
         while not self.leader:
+            if self._ended:
+                raise trio.ClosedResourceError
             await self._changed.wait()
         return self.leader
 
-    async def events(self) -> AsyncIterator[NodeEvent]:
-        """Changes as they happen, from the call on; the newest are dropped if nobody reads them."""
+    def events(self) -> AsyncIterator[NodeEvent]:
+        """Changes as they happen, from the call on, until the node ends.
+
+        The newest are dropped if nobody reads them.
+        """
         send, receive = trio.open_memory_channel[NodeEvent](EVENTS_MAX)
+        if self._ended:
+            send.close()
         self._watchers.add(send)
+        return self._hand_out(send, receive)
+
+    async def _hand_out(
+        self,
+        send: trio.MemorySendChannel[NodeEvent],
+        receive: trio.MemoryReceiveChannel[NodeEvent],
+    ) -> AsyncIterator[NodeEvent]:
         try:
             async for event in receive:
                 yield event
         finally:
             self._watchers.discard(send)
             send.close()
+
+    def _end(self) -> None:
+        """Let nobody wait for what no longer comes."""
+        self._ended = True
+        self._changed.set()
+        for watcher in self._watchers:
+            watcher.close()
 
     # The loop
 
@@ -344,6 +369,7 @@ async def open_node(
                 async with background(*loops, describe=partial(_stopped, running)):
                     yield running
             finally:
+                running._end()
                 log.flush()
                 log.event("stopped")
     finally:

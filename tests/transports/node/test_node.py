@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from clusters import Recorder, make_config, open_cluster
 
 from paxos_core import CaughtUp, Codec, encode_record
@@ -16,6 +17,7 @@ from transports.node import (
     ConfigError,
     LeaderGained,
     LeaderLost,
+    Node,
     NodeFailed,
     StoreError,
     create_store,
@@ -120,6 +122,34 @@ async def test_a_volatile_node_that_restarts_learns_but_does_not_vote(
         await cluster.stop(other)
         with pytest.raises(Exception, match=r"may have been applied|no leader answered"):
             await client.submit(b"three")
+
+
+async def test_a_node_that_ends_lets_nobody_wait_for_ever(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    config = make_config(tmp_path, store="memory")
+    ended: list[str] = []
+
+    async def watch(node: Node) -> None:
+        async for _ in node.events():
+            pass
+        ended.append("events")
+
+    async def wait(node: Node) -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await node.wait_for_leader()
+        ended.append("leader")
+
+    with trio.fail_after(60):
+        async with (
+            trio.open_nursery() as nursery,
+            open_node(config, 1, Recorder(), first_start=True) as node,
+        ):
+            nursery.start_soon(watch, node)
+            nursery.start_soon(wait, node)
+            await trio.testing.wait_all_tasks_blocked()
+    await watch(node)
+    assert sorted(ended) == ["events", "events", "leader"]
 
 
 async def test_events_tell_of_leaders_and_catching_up(

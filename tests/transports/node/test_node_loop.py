@@ -171,6 +171,14 @@ async def test_ticks_lost_in_a_pause_are_lost(
         nursery.cancel_scope.cancel()
 
 
+async def test_events_are_kept_from_the_call_on(tmp_path: Path) -> None:
+    node, _ = made(tmp_path)
+    events = node.events()
+    node._tell([LeaderChanged(2, 1)])
+    node._end()
+    assert [event async for event in events] == [LeaderGained(2, 1)]
+
+
 async def test_who_watches_and_does_not_read_loses_the_newest(tmp_path: Path) -> None:
     node, _ = made(tmp_path)
     seen: list[object] = []
