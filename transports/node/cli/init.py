@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import os
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
@@ -137,7 +138,7 @@ def _say_memory(output: str) -> None:
 def _write_example(path: str) -> None:
     try:
         with open(path, "x", encoding="utf-8") as file:
-            file.write(EXAMPLE)
+            _write_whole(file)
     except FileExistsError as error:
         raise Failure(
             f"{path}: there is something already; give another name with --config"
@@ -151,3 +152,13 @@ def _write_example(path: str) -> None:
         f"  paxos node 1{option}      (and 2 and 3, each in a terminal of its own)\n"
         f"  paxos status{option}"
     )
+
+
+def _write_whole(file: TextIO) -> None:
+    """Half of it would be taken for the whole, and could not be written anew."""
+    try:
+        file.write(EXAMPLE)
+        file.flush()
+    except OSError:
+        os.unlink(file.name)
+        raise

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
 
+from transports.node.cli.init import EXAMPLE
 from transports.node.config import load_config
 from transports.node.store.log_open import read_identity
 
@@ -22,6 +24,18 @@ def test_the_example_is_a_configuration_and_is_never_overwritten(paxos, home: Pa
     nowhere = paxos("init", "--example", "--config", "no/such/place.toml")
     assert nowhere.status == 1
     assert "cannot be written" in nowhere.complaint
+
+
+def test_an_example_that_does_not_fit_leaves_nothing(paxos, home: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(EXAMPLE) - 1, before[1]))
+    try:
+        done = paxos("init", "--example")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.status == 1
+    assert done.complaint == "paxos.toml: cannot be written (File too large); check the path"
+    assert paxos("init", "--example").status == 0
 
 
 def test_all_stores_are_made_once(paxos, home: Path) -> None:
