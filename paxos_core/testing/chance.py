@@ -22,6 +22,7 @@ LOAD: Final = 4
 LIMITS: Final = 5
 ROUND: Final = 6
 FRAME: Final = 7
+OWN_LIMITS: Final = 8
 NODE: Final = 11
 GARBAGE: Final = 12
 CORE: Final = 13

@@ -27,7 +27,8 @@ class Options:
     """What decides in the nodes: one of `cores.CORES`."""
     default_timing: bool = False
     """Every node has the time-outs that a user gets without choosing, not the seed's."""
-
+    own_limits: bool = False
+    """Every node has limits of its own, others at each start, and not those of the seed."""
     damage: int = 0
     """Of a thousand frames that carry a value, so many have a bit of it changed on the way.
 
@@ -41,6 +42,8 @@ class Options:
             parts.append(f"--core {self.core}")
         if self.default_timing:
             parts.append("--default-timing")
+        if self.own_limits:
+            parts.append("--own-limits")
         if self.damage:
             parts.append(f"--damage {self.damage}")
         if self.without:

@@ -18,7 +18,7 @@ from paxos_core.testing.chance import Chance, stream
 from paxos_core.testing.machine import LARGE
 from paxos_core.testing.network import FRACTION, Rates
 from paxos_core.testing.options import Options
-from paxos_core.types import NODE_MAX
+from paxos_core.types import NODE_MAX, NodeId
 
 TICK_UNITS = 100
 """How many units of virtual time a nominal tick takes."""
@@ -99,6 +99,21 @@ class Plan:
     def spare(self) -> int:
         """How many nodes may be lost for good, with both quorums still there."""
         return len(self.quorums.members) - max(self.quorums.phase1, self.quorums.phase2)
+
+    def limits_of(self, node: NodeId, start: int) -> Limits:
+        """What `node` is told when it starts for the `start`-th time."""
+        if not self.options.own_limits:
+            return self.limits
+        chance = stream(self.options.seed, streams.OWN_LIMITS, node, start)
+        window = chance.choice((1, 2, 32))
+        return replace(
+            self.limits,
+            window_slots=window,
+            vote_slots_max=2 * window,
+            log_bytes_max=chance.choice((400, 1000, 3000, 1 << 20)),
+            log_keep_slots=chance.choice((1, 2, 8, 256)),
+            page_bytes_max=chance.choice((200, 700, 4096)),
+        )
 
 
 def draw_plan(options: Options) -> Plan:

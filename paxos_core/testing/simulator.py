@@ -224,7 +224,7 @@ class Simulation:
             seed=node.chance.next(),
             voting=node.voting,
             timing=plan.timing,
-            limits=plan.limits,
+            limits=plan.limits_of(node.id, node.incarnation),
         )
         machine = AppendList(self.monitor.applied, self.monitor.restored)
         replica = self.make_replica(node, config, state)

@@ -58,6 +58,11 @@ Examples:
     help="Time-outs as a configuration without any has them, not the seed's.",
 )
 @click.option(
+    "--own-limits",
+    is_flag=True,
+    help="Limits of its own for each node, others at each start.",
+)
+@click.option(
     "--damage",
     type=click.IntRange(0, 1000),
     default=0,
@@ -116,6 +121,7 @@ def simulate(
     jobs: int,
     core: str,
     default_timing: bool,
+    own_limits: bool,
     damage: int,
     seconds: int | None,
     ledger: Path | None,
@@ -153,6 +159,7 @@ def simulate(
         seconds=seconds,
         core=core,
         default_timing=default_timing,
+        own_limits=own_limits,
         damage=damage,
     )
     check_drop(base, len(chosen))
