@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -199,6 +200,32 @@ def test_a_store_is_never_made_over_something_else(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     create_store(tmp_path / "empty", IDENTITY)
     assert read_back(tmp_path / "empty") == []
+
+
+def test_a_store_is_made_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").mkdir()
+    link = tmp_path / "data" / "node-1"
+    link.symlink_to(tmp_path / "disk")
+    assert read_back(make(link)) == []
+    assert link.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["data", "disk"]
+    with pytest.raises(StoreExists):
+        create_store(link, IDENTITY)
+
+
+def test_a_mount_point_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename_file = os.rename
+
+    def rename(source: str, target: str, **at: int) -> None:
+        if not at:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        rename_file(source, target, **at)
+
+    monkeypatch.setattr("transports.node.store.log_create.os.rename", rename)
+    with pytest.raises(StoreFailed, match=f"something is mounted there.* higher, at {tmp_path}"):
+        create_store(tmp_path / "s", IDENTITY)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_loser_of_the_race_to_make_a_store_leaves_the_winner_alone(

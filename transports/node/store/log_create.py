@@ -27,11 +27,11 @@ FIRST_GENERATION: Final = 1
 def create_store(path: str | os.PathLike[str], identity: StoreIdentity) -> None:
     """Make an empty store at `path`, on stable storage when this returns.
 
-    It appears whole or not at all: it is built beside `path` and renamed. Parent
-    directories are made. Raises `StoreExists` unless `path` is absent or an
-    empty directory, and `StoreFailed`.
+    It appears whole or not at all: it is built beside `path`, or beside what a symbolic
+    link there names, and renamed. Parent directories are made. Raises `StoreExists`
+    unless `path` is absent or an empty directory, and `StoreFailed`.
     """
-    target = Path(os.path.abspath(path))
+    target = Path(os.path.realpath(path))
     if not is_vacant(target):
         raise _exists(target, identity.node)
     try:
@@ -47,6 +47,11 @@ def create_store(path: str | os.PathLike[str], identity: StoreIdentity) -> None:
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise _exists(target, identity.node) from error
+        if error.errno == errno.EBUSY:
+            raise StoreFailed(
+                f"{target}: something is mounted there, and a store cannot be moved onto that; "
+                f"mount it one directory higher, at {target.parent}"
+            ) from error
         raise StoreFailed(describe_failure(target, error)) from error
 
 
