@@ -189,7 +189,10 @@ def _why_refused(path: str, config: ConfigStruct, error: OSError) -> str:
                 "stop the process that uses it"
             )
         case errno.EPERM | errno.EACCES:
-            return "the right CAP_NET_RAW is missing: run as root"
+            return (
+                "the right CAP_NET_RAW is missing: run as root, "
+                "or give it to the process, as with setpriv or the service's AmbientCapabilities"
+            )
         case errno.ENODEV:
             return f"no interface {name!r}: make it, or name another"
         case errno.ENETDOWN:

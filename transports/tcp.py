@@ -64,7 +64,7 @@ class TcpOptions:
     """Unsent bytes kept for all clients together, shared equally; each may have one frame."""
     connections_max: int = 1024
     """Clients connected at a time; one more is refused (`refused`). Fewer if the process may
-    not open so many files."""
+    not open so many files. Each may leave one frame unfinished, which is kept."""
     hello_seconds: float = 5.0
     """A stream that has not said who it is by then is closed (`malformed`)."""
     connect_seconds: float = 2.0

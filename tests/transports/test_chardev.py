@@ -243,7 +243,7 @@ def test_a_device_that_cannot_be_opened_says_why(
     ("code", "complaint"),
     [
         (errno.EADDRINUSE, "endpoint 1 is open already on interface lo"),
-        (errno.EPERM, "CAP_NET_RAW"),
+        (errno.EPERM, "CAP_NET_RAW is missing: run as root, or give it"),
         (errno.ENODEV, "no interface 'lo'"),
         (errno.ENETDOWN, "interface lo is down"),
         (errno.EPROTONOSUPPORT, "of another version"),
