@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import trio
@@ -53,14 +53,44 @@ async def choose_family(peers: Mapping[NodeId, str]) -> socket.AddressFamily:
     for family in families:
         assert family is not None
         return family
-    for _peer, address in sorted(peers.items()):
-        for family in (socket.AF_INET, socket.AF_INET6):
-            if await look_up(address, family) is not None:
-                return family
+    known = await _first_known(
+        [
+            (address, family)
+            for _peer, address in sorted(peers.items())
+            for family in (socket.AF_INET, socket.AF_INET6)
+        ]
+    )
+    if known is not None:
+        return known
     raise TransportError(
         f"udp: no replica's name is known here: {', '.join(sorted(peers.values()))}; "
         "check the hosts' names"
     )
+
+
+async def _first_known(
+    places: Sequence[tuple[str, socket.AddressFamily]],
+) -> socket.AddressFamily | None:
+    """Return the family of the first place that is known, None if none is.
+
+    All are looked up at once: a name server that does not answer costs its time once.
+    """
+    known = [False] * len(places)
+    looked_up = [trio.Event() for _ in places]
+
+    async def ask(at: int) -> None:
+        known[at] = await look_up(*places[at]) is not None
+        looked_up[at].set()
+
+    async with trio.open_nursery() as nursery:
+        for at in range(len(places)):
+            nursery.start_soon(ask, at)
+        for at, (_address, family) in enumerate(places):
+            await looked_up[at].wait()
+            if known[at]:
+                nursery.cancel_scope.cancel()
+                return family
+    return None
 
 
 async def look_up(address: str, family: socket.AddressFamily) -> SocketAddress | None:

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 from ipv6_cases import need_ipv6
+from names import have_no_server
 
 from transports import _udp_sockets
 from transports._packets import FRAME_OVERHEAD_BYTES, pack
@@ -400,3 +401,14 @@ async def test_a_link_local_address_needs_its_interface() -> None:
     with pytest.raises(TransportError, match=r"interface, as in \[fe80::1%eth0\]:7100"):
         async with open_udp(1, {1: "[fe80::1]:7101"}):
             pytest.fail("opened")
+
+
+async def test_a_name_server_that_does_not_answer_costs_its_time_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    have_no_server(10)
+    begun = trio.current_time()
+    with pytest.raises(TransportError, match=r"known here: a\.test:1, b\.test:2"):
+        async with open_udp(1, {1: "a.test:1", 2: "b.test:2"}):
+            pass
+    assert trio.current_time() - begun == 10
