@@ -37,6 +37,7 @@ class Healing:
         """End every fault and restart everything, but for what is gone for good."""
         simulation = self._simulation
         simulation.say("all is healed")
+        simulation.allow_steps()
         self._healed_at = simulation.now
         simulation.faults.over = True
         simulation.network.heal()

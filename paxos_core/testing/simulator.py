@@ -52,7 +52,7 @@ from paxos_core.testing.storage import read_disk
 from paxos_core.types import NodeId, WriteId
 
 STEPS_MAX = 40_000
-"""Of one round."""
+"""Of the faults of one round, and again of their healing."""
 
 Act = Callable[..., None]
 
@@ -151,7 +151,7 @@ class Simulation:
             while not self.done and self.step < self._last_step:
                 one_step()
             if not self.options.steps and not self.done:
-                raise Violation("liveness", f"no end of a round in {STEPS_MAX} steps")
+                raise Violation("liveness", f"nothing has ended in {STEPS_MAX} steps")
         except Violation as violation:
             raise SimulationFailure(self.options, self.step, violation) from violation
         except Exception as error:
@@ -184,8 +184,7 @@ class Simulation:
         if self.monitor.counts["leader elected"] != elected:
             raise Violation("a leader stays while nothing goes wrong", "another was elected")
         self.say(f"round {self.round}")
-        if not self.options.steps:
-            self._last_step = self.step + STEPS_MAX
+        self.allow_steps()
         self.network.spoil(self.plan.rates)
         for node in self.nodes.values():
             node.period_units = node.usual_period_units
@@ -193,6 +192,11 @@ class Simulation:
         self.faults.begin_again()
         self.healing = Healing(self, self.round)
         self._fill_heap(self.plan)
+
+    def allow_steps(self) -> None:
+        """What begins now may take as many steps again: a round's faults, or the healing."""
+        if not self.options.steps:
+            self._last_step = self.step + STEPS_MAX
 
     def say(self, text: str) -> None:
         """A line of the trace, if there is one."""
