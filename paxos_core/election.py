@@ -104,13 +104,28 @@ class Election:
 
     # Time
 
-    def tick(self, watermark: Slot) -> Verdict:
-        """One tick passed; sends heartbeats when they are due."""
+    def tick(self, watermark: Slot, far_behind: bool) -> Verdict:
+        """One tick passed; sends heartbeats when they are due. `far_behind`: whether catching
+        up may take long.
+        """
         if self.role is Role.LEADER:
             return self._tick_leader(watermark)
         self.silent_ticks += 1
         self._waited_ticks += 1
         if self._waited_ticks < self._timeout_ticks or not self._config.voting:
+            return Verdict.WAIT
+        return self._let_others_first() if far_behind else Verdict.CANVASS
+
+    def _let_others_first(self) -> Verdict:
+        """Phase 1 of a node that is far behind ends when it has caught up, and nobody else
+        may lead meanwhile. So it asks after all others could, and after a vain phase 1 it
+        waits again.
+        """
+        if self.role is Role.CANDIDATE:
+            return Verdict.STEP_DOWN
+        timing = self._config.timing
+        spread = timing.election_ticks_max - timing.election_ticks_min
+        if self._asked == NO_BALLOT and self._waited_ticks <= self._timeout_ticks + spread:
             return Verdict.WAIT
         return Verdict.CANVASS
 

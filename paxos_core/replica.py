@@ -149,7 +149,10 @@ class Replica:
     def tick(self) -> None:
         """One tick passed."""
         self._now += 1
-        verdict = self._election.tick(self._learner.watermark)
+        behind = self._learner.known_chosen - self._learner.watermark
+        # Nobody need have the log any more: then it takes a snapshot.
+        far_behind = behind > self.config.limits.log_keep_slots
+        verdict = self._election.tick(self._learner.watermark, far_behind)
         if verdict is Verdict.STEP_DOWN:
             self._step_down()
         elif verdict is Verdict.CANVASS:

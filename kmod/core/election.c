@@ -84,6 +84,29 @@ static enum px_verdict tick_leader(struct px *px)
 	return PX_WAIT;
 }
 
+/* Nobody need have the log any more: then it takes a snapshot, and catching up takes long. */
+static bool is_far_behind(const struct px *px)
+{
+	return px->learner.known_chosen - px->learner.watermark > px->config.log_keep_slots;
+}
+
+/*
+ * Phase 1 of a node that is far behind ends when it has caught up, and nobody else may
+ * lead meanwhile. So it asks after all others could, and after a vain phase 1 it waits
+ * again.
+ */
+static enum px_verdict let_others_first(const struct px *px)
+{
+	const struct px_election *election = &px->election;
+	u64 spread = px->config.election_ticks_max - px->config.election_ticks_min;
+
+	if (election->role == PX_CANDIDATE)
+		return PX_STEP_DOWN;
+	if (!election->asked && election->waited_ticks <= election->timeout_ticks + spread)
+		return PX_WAIT;
+	return PX_CANVASS;
+}
+
 /**
  * px_election_tick() - one tick passed; sends heartbeats when they are due
  * @px: the core
@@ -100,7 +123,7 @@ enum px_verdict px_election_tick(struct px *px)
 	election->waited_ticks++;
 	if (election->waited_ticks < election->timeout_ticks || !px->config.voting)
 		return PX_WAIT;
-	return PX_CANVASS;
+	return is_far_behind(px) ? let_others_first(px) : PX_CANVASS;
 }
 
 /* Asking before disturbing */

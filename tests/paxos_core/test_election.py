@@ -27,7 +27,7 @@ def election(
 
 def ticks_until(subject: Election, verdict: Verdict, most: int = 100) -> int | None:
     for count in range(1, most + 1):
-        if subject.tick(0) is verdict:
+        if subject.tick(0, False) is verdict:
             return count
     return None
 
@@ -105,7 +105,7 @@ def test_a_vote_is_granted_exactly_by_who_hears_no_leader(silent: int, leads: bo
     else:
         subject.follow(B1)
         for _ in range(silent):
-            subject.tick(0)
+            subject.tick(0, False)
     outbox.take()
     subject.receive_pre_vote(3, m.PreVote(B2, 0), promised=B1, watermark=5)
     lost = silent >= TIMING.election_ticks_min - TIMING.heartbeat_ticks
@@ -171,7 +171,7 @@ def test_a_new_leader_says_so_at_once_and_then_at_every_beat() -> None:
     assert ready.messages == [(node, m.Heartbeat(ballot, 3, 1)) for node in (2, 3)]
     assert ready.events == [LeaderChanged(1, ballot)]
     for tick in range(1, 6):
-        subject.tick(4)
+        subject.tick(4, False)
         beats = to_node(outbox.take().messages, 2, m.Heartbeat)
         due = tick % TIMING.heartbeat_ticks == 0
         assert [beat.sequence for beat in beats] == ([1 + tick // 2] if due else [])
