@@ -54,6 +54,7 @@ class ResultTooLarge(ClientError):
 
 Outcome = bytes | ClientError
 
+PAST_SESSIONS = 64
 ROUNDS_DOUBLED = 3
 """After each round of silent nodes the wait for an answer is doubled, so many times."""
 
@@ -132,8 +133,8 @@ class Client:
         self.config = config
         self.session = 0
         """The session that commands go into; 0 for none."""
-        self._newest_session = 0
-        """The last one we had: the answer to an older OpenSession gives no newer one."""
+        self._past: deque[int] = deque(maxlen=PAST_SESSIONS)
+        """Sessions that we had, this one included: a late copy must not give one again."""
         self.target: NodeId = config.nodes[0]
         """The node that is asked next: the leader, as far as is known."""
         self.command_bytes_max = largest_command(config.frame_bytes_max)
@@ -303,11 +304,12 @@ class Client:
     def _receive_session_opened(self, sender: NodeId, opened: m.SessionOpened) -> None:
         if self._opening_tick is None or opened.nonce != self.config.endpoint:
             return
-        if opened.session <= self._newest_session:
+        if opened.session in self._past:
             # A late copy: that session is lost, and its numbers are used up.
             return
         self._opening_tick = None
-        self.session = self._newest_session = opened.session
+        self.session = opened.session
+        self._past.append(opened.session)
         self._next_number = 1
         self.target = sender
 

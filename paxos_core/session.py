@@ -19,6 +19,7 @@ from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final, cast
 
@@ -33,7 +34,7 @@ from paxos_core.types import Slot
 Result = bytes | None
 """What a command answered; `None` if that was too large to keep."""
 
-SESSION_INDEX_BITS: Final = 16
+_PLACE: Final = Struct(">QIQ")
 _GROUP: Final = Struct(">BBQBQBQ")
 _GROUP_ARRAY: Final = 0x94
 _UINT64: Final = 0xCF
@@ -64,6 +65,16 @@ def decode_group(data: bytes) -> tuple[int, int, int, list[bytes]] | None:
         return None
     commands = decode_batch(data[GROUP_OVERHEAD_BYTES:])
     return None if commands is None else (session, floor, first, commands)
+
+
+def session_number(slot: Slot, index: int, nonce: int) -> int:
+    """The number of the session that command `index` of `slot` opened for `nonce`: 64 bits.
+
+    The place in the log is its alone, also after it is dropped. The nonce is its client's
+    alone, also where a cluster of the same name began anew with a log of its own.
+    """
+    place = blake2b(_PLACE.pack(slot, index, nonce), digest_size=8)
+    return int.from_bytes(place.digest(), "big") or 1
 
 
 @dataclass(slots=True)
@@ -214,8 +225,7 @@ class SessionTable:
         return results
 
     def _open(self, slot: Slot, index: int, nonce: int) -> Opened:
-        # The place in the log: no other session ever has it, not even after it is dropped.
-        session = (slot + 1) << SESSION_INDEX_BITS | index
+        session = session_number(slot, index, nonce)
         self._sessions[session] = _Session()
         self._fresh[session] = None
         self._evict()

@@ -24,7 +24,7 @@ from paxos_core import messages as m
 from paxos_core.checksum import checksum
 from paxos_core.durable import Record, Snapshot
 from paxos_core.service import CLIENTS_MAX
-from paxos_core.session import encode_group, unpack_results
+from paxos_core.session import encode_group, session_number, unpack_results
 from paxos_core.types import U64_MAX, make_ballot
 
 CLIENT = 70000
@@ -136,9 +136,10 @@ def test_a_follower_names_the_leader_and_answers_what_it_applied() -> None:
     assert (CLIENT, m.Refused(0, 5, 0, m.Reason.NOT_LEADER, 2)) in drain(service).messages
     opening = value_of(encode_group(0, 5, 0, value_of()))
     service.receive(2, chosen(0, opening, 2, 2))
-    service.receive(2, chosen(1, value_of(encode_group(1 << 16, 1, 1, value_of(b"a"))), 2, 2))
+    session = session_number(0, 0, 5)
+    service.receive(2, chosen(1, value_of(encode_group(session, 1, 1, value_of(b"a"))), 2, 2))
     assert drain(service).messages == []
-    assert results(ask(service, request(1 << 16, 1, b"a"))) == {1: b"1:a"}
+    assert results(ask(service, request(session, 1, b"a"))) == {1: b"1:a"}
 
 
 @pytest.mark.parametrize(

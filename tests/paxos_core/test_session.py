@@ -23,9 +23,10 @@ from paxos_core.session import (
     decode_group,
     encode_group,
     pack_results,
+    session_number,
     unpack_results,
 )
-from paxos_core.types import U64_MAX
+from paxos_core.types import SLOT_BELIEVED_MAX, U64_MAX
 
 
 class Bench:
@@ -132,6 +133,20 @@ def test_every_session_has_an_id_of_its_own() -> None:
     ids += [bench.open(), bench.open()]
     assert len(set(ids)) == 4
     assert NO_SESSION not in ids
+
+
+def test_a_session_of_another_log_is_unknown() -> None:
+    """A cluster that began anew under its old name gives the same places to other clients."""
+    before, after = Bench(), Bench()
+    old, new = before.open(nonce=1), after.open(nonce=2)
+    assert old != new
+    after.run(new, 1, b"a", b"b")
+    assert after.run(old, 3, b"c") == [Declined(old, 3, 1, Reason.UNKNOWN_SESSION)]
+    assert after.table.lookup(new, 3, 1) is None
+
+
+def test_a_session_in_the_last_slot_has_a_number_too() -> None:
+    assert 0 < session_number(SLOT_BELIEVED_MAX, 4095, U64_MAX) <= U64_MAX
 
 
 def test_a_duplicate_is_answered_and_not_applied() -> None:
