@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo view play test coverage mutants compiled lint docs docs-links docs-update bench microbench fuzz \
+.PHONY: help setup demo view play test test-layers test-core coverage mutants compiled lint \
+	docs docs-links docs-update bench microbench fuzz \
 	kmod-test kmod-test-debug kmod-run kmod-shell kmod-figures kmod-bench clean
 
 help:
@@ -51,13 +52,26 @@ view: setup
 play: setup
 	@$(BIN)/paxos play
 
-# The tests of paxos_core and its simulator run under coverage, and all others after them without.
-test: lint coverage
-	@$(BIN)/python -m pytest --ignore=tests/paxos_core --ignore=tests/simulation
+CORE_TESTS = $(BIN)/python -m coverage run -m pytest tests/paxos_core tests/simulation \
+	&& $(BIN)/python -m coverage report
+LAYER_TESTS = $(BIN)/python -m pytest --ignore=tests/paxos_core --ignore=tests/simulation
+# A make that a test calls has nothing to do with the jobs of this one.
+ALONE = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
+
+# Core and simulator want a processor, real nodes mostly wait: they are tested side by side.
+test: lint
+	@mkdir -p build
+	@$(MAKE) --no-print-directory -j2 test-layers test-core; status=$$?; cat build/test-core.txt; \
+	  exit $$status
+
+test-layers: setup
+	@$(ALONE) $(LAYER_TESTS)
+
+test-core: setup
+	@$(ALONE) nice sh -c '$(CORE_TESTS)' >build/test-core.txt 2>&1
 
 coverage: setup
-	@$(BIN)/python -m coverage run -m pytest tests/paxos_core tests/simulation
-	@$(BIN)/python -m coverage report
+	@$(CORE_TESTS)
 
 # NAMES="store/ gate" for some of them
 mutants: setup
