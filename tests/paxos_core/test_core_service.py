@@ -125,8 +125,7 @@ def test_a_request_under_way_is_proposed_once() -> None:
 
 
 def test_a_follower_names_the_leader_and_answers_what_it_applied() -> None:
-    leader, _ = alone()
-    session = opened(leader)
+    session = session_number(0, 0, 5)
     tape = Tape()
     service = Service(Replica(config(1)), tape)
     ballot = make_ballot(1, 2)
@@ -136,7 +135,6 @@ def test_a_follower_names_the_leader_and_answers_what_it_applied() -> None:
     assert (CLIENT, m.Refused(0, 5, 0, m.Reason.NOT_LEADER, 2)) in drain(service).messages
     opening = value_of(encode_group(0, 5, 0, value_of()))
     service.receive(2, chosen(0, opening, 2, 2))
-    session = session_number(0, 0, 5)
     service.receive(2, chosen(1, value_of(encode_group(session, 1, 1, value_of(b"a"))), 2, 2))
     assert drain(service).messages == []
     assert results(ask(service, request(session, 1, b"a"))) == {1: b"1:a"}
