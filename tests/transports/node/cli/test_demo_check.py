@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from paxos_core.batch import NOOP, encode_batch
-from paxos_core.session import encode_group
+from paxos_core.session import encode_group, session_number
 from transports.node.cli.answers import Decided, NodeAnswer, agreed_leader, diverged, read_answer
 from transports.node.cli.demo_check import applied_commands, find_fault
 from transports.node.cli.demo_load import percentile
 from transports.node.client import ClusterUnreachable, Outcome, OutcomeUnknown, ResultTooLarge
 
-SESSION = 1 << 16
+SESSION = session_number(0, 0, 7)
 COMMANDS = [b"a", b"b", b"c"]
 OUTCOMES: list[Outcome] = [b"1", b"2", b"3"]
 
