@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from types import ModuleType
 from zlib import crc32
 
 import pytest
+from campaign_cases import hold
 
 from paxos_core import catchup, learner, proposer, replica
 from paxos_core.codec import Codec
@@ -22,7 +22,6 @@ from paxos_core.messages import (
 )
 from paxos_core.testing import Options, SimulationFailure, simulate
 from paxos_core.testing.damage import Damage
-from transports.node.cli.simulate.campaign import run_campaign
 
 SEEDS = 200
 DAMAGE = 200
@@ -79,15 +78,7 @@ def test_the_command_says_it() -> None:
 
 @pytest.mark.slow
 def test_every_seed_holds_with_damaged_values() -> None:
-    totals = run_campaign(
-        Options(0, damage=DAMAGE),
-        range(SEEDS),
-        os.cpu_count() or 1,
-        shrink=False,
-        failures_max=5,
-        progress=lambda _totals: None,
-    )
-    assert not totals.failures, "\n".join(totals.failures)
+    totals = hold(Options(0, damage=DAMAGE), range(SEEDS))
     assert totals.counts["value damaged on its way"] > 10 * SEEDS
 
 

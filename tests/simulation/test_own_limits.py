@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from campaign_cases import hold
 
 from paxos_core.acceptor import Acceptor
 from paxos_core.testing import Options, SimulationFailure, simulate
 from paxos_core.testing.plan import draw_plan
-from transports.node.cli.simulate.campaign import run_campaign
 
 SEEDS = 120
 STANDS_STILL = 239
@@ -18,15 +16,7 @@ STANDS_STILL = 239
 
 @pytest.mark.slow
 def test_every_seed_holds_with_limits_of_each_nodes_own() -> None:
-    totals = run_campaign(
-        Options(0, own_limits=True),
-        range(SEEDS),
-        os.cpu_count() or 1,
-        shrink=False,
-        failures_max=5,
-        progress=lambda _totals: None,
-    )
-    assert not totals.failures, "\n".join(totals.failures)
+    hold(Options(0, own_limits=True), range(SEEDS))
 
 
 def test_a_vote_that_is_withheld_for_good_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from campaign_cases import run_command
+from campaign_cases import hold, run_command
 from teeth import BREAKS
 
 from paxos_core import Timing
@@ -24,7 +24,6 @@ from paxos_core.testing.plan import (
     draw_plan,
     faults_of,
 )
-from transports.node.cli.simulate.campaign import run_campaign
 from transports.node.cli.simulate.drops import check_drop
 
 SEEDS = int(os.environ.get("PAXOS_SIMULATION_SEEDS", "2000"))
@@ -36,15 +35,7 @@ DEFAULT_TIMING_SEEDS = 200
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_seed_holds():
-    totals = run_campaign(
-        Options(0),
-        range(SEEDS),
-        os.cpu_count() or 1,
-        shrink=False,
-        failures_max=5,
-        progress=lambda _totals: None,
-    )
-    assert not totals.failures, "\n".join(totals.failures)
+    totals = hold(Options(0), range(SEEDS))
     assert totals.seeds == SEEDS
     if SEEDS >= 2000:
         assert totals.steps >= STEPS_MIN
@@ -56,29 +47,13 @@ def test_every_seed_holds():
 
 @pytest.mark.slow
 def test_every_long_seed_holds():
-    totals = run_campaign(
-        Options(0, seconds=36),
-        range(SEEDS, SEEDS + LONG_SEEDS),
-        os.cpu_count() or 1,
-        shrink=False,
-        failures_max=5,
-        progress=lambda _totals: None,
-    )
-    assert not totals.failures, "\n".join(totals.failures)
+    totals = hold(Options(0, seconds=36), range(SEEDS, SEEDS + LONG_SEEDS))
     assert totals.hours >= LONG_SEEDS * 36 / 3600
 
 
 @pytest.mark.slow
 def test_every_seed_holds_with_the_default_timing():
-    totals = run_campaign(
-        Options(0, default_timing=True),
-        range(DEFAULT_TIMING_SEEDS),
-        os.cpu_count() or 1,
-        shrink=False,
-        failures_max=5,
-        progress=lambda _totals: None,
-    )
-    assert not totals.failures, "\n".join(totals.failures)
+    totals = hold(Options(0, default_timing=True), range(DEFAULT_TIMING_SEEDS))
     assert totals.counts["leader elected"] >= DEFAULT_TIMING_SEEDS
 
 
